@@ -51,7 +51,7 @@ template <class T = void>
 class [[nodiscard]] Result : public tl::expected<T, Error> {
   using Base = tl::expected<T, Error>;
 
-public:
+ public:
   using Base::Base;
   Result() = default;
 };

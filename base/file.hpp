@@ -48,8 +48,8 @@ Result<> make_dir_at(int dir, const std::string& path, mode_t mode); // succeeds
 Result<> make_dirs(const std::string& path, mode_t mode);            // with parents; mode for those it makes
 Result<> remove_file_at(int dir, const std::string& path);           // succeeds if it is absent
 
-// Removes a file or a whole directory; succeeds if it is absent. Follows no symlink, and refuses to cross a mount point:
-// failed_precondition names it, and what lies below the mount is left untouched.
+// Removes a file or a whole directory; succeeds if it is absent. Follows no symlink, and refuses to cross a mount
+// point: failed_precondition names it, and what lies below the mount is left untouched.
 Result<> remove_tree_at(int dir, const std::string& path);
 Result<> remove_tree(const std::string& path);
 
@@ -61,11 +61,12 @@ bool exists(const std::string& path);
 
 // An exclusive flock(2) held as long as the object lives. already_exists if another process holds it.
 class LockFile {
-public:
+ public:
   static Result<LockFile> acquire(const std::string& path);
 
-private:
-  explicit LockFile(UniqueFd fd) : fd_(std::move(fd)) {}
+ private:
+  explicit LockFile(UniqueFd fd)
+      : fd_(std::move(fd)) {}
   UniqueFd fd_;
 };
 

@@ -16,8 +16,8 @@ using boost::json::object;
 using boost::json::value;
 
 Result<value> parse(std::string_view text);
-std::string to_text(const value& v);         // one line
-std::string to_pretty_text(const value& v);  // two spaces of indent, keys in their order
+std::string to_text(const value& v);        // one line
+std::string to_pretty_text(const value& v); // two spaces of indent, keys in their order
 
 // Members of an object with the wanted type. Absent or null: not_found; another type: invalid_argument naming the key.
 Result<std::string> get_string(const object& o, std::string_view key);

@@ -1,5 +1,5 @@
-// The log of a program: one line per event on standard error, "LEVEL message key=value ...", or journald's priority prefix
-// when systemd reads it. Log once, where an error is handled; never log and return.
+// The log of a program: one line per event on standard error, "LEVEL message key=value ...", or journald's priority
+// prefix when systemd reads it. Log once, where an error is handled; never log and return.
 #pragma once
 
 #include <fmt/format.h>

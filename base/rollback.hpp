@@ -12,7 +12,7 @@ namespace keelson {
 
 // One thread at a time.
 class Rollback {
-public:
+ public:
   Rollback() = default;
   Rollback(const Rollback&) = delete;
   Rollback& operator=(const Rollback&) = delete;
@@ -21,11 +21,12 @@ public:
   void add(std::string step, std::function<Result<>()> undo);
   void commit(); // forget all undos
 
-  // Runs the undos now. Clean: success. Otherwise the error lists every step that failed, with its reason, and the caller
-  // keeps the object as unknown so that a later stop can finish it. Undos get their own deadlines, not the request's.
+  // Runs the undos now. Clean: success. Otherwise the error lists every step that failed, with its reason, and the
+  // caller keeps the object as unknown so that a later stop can finish it. Undos get their own deadlines, not the
+  // request's.
   Result<> run();
 
-private:
+ private:
   struct Step {
     std::string name;
     std::function<Result<>()> undo;

@@ -32,8 +32,8 @@ std::vector<std::string_view> split_words(std::string_view text);
 
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
-// Safe to show: control characters and bytes that are not printable ASCII or valid UTF-8 become \xNN, and the text is cut
-// to max_size bytes. For untrusted input in messages and logs.
+// Safe to show: control characters and bytes that are not printable ASCII or valid UTF-8 become \xNN, and the text is
+// cut to max_size bytes. For untrusted input in messages and logs.
 std::string printable(std::string_view text, std::size_t max_size = 256);
 
 std::string to_hex(std::string_view bytes);

@@ -14,31 +14,32 @@ using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono:
 
 // Callable from any thread.
 class Clock {
-public:
+ public:
   virtual ~Clock() = default;
   virtual SteadyTime now() const = 0;
   virtual WallTime wall_now() const = 0;
 };
 
 class SystemClock final : public Clock {
-public:
+ public:
   SteadyTime now() const override;
   WallTime wall_now() const override;
 };
 
 // A point on the steady clock that work must not pass. Copy it down the call chain.
 class Deadline {
-public:
+ public:
   static Deadline never() { return Deadline(SteadyTime::max()); }
   static Deadline after(std::chrono::nanoseconds time);
-  explicit Deadline(SteadyTime at) : at_(at) {}
+  explicit Deadline(SteadyTime at)
+      : at_(at) {}
 
   SteadyTime at() const { return at_; }
   bool passed() const;
   std::chrono::milliseconds remaining() const; // never negative; milliseconds::max() for never()
   int poll_timeout() const;                    // for poll(2): -1 for never, rounded up to a millisecond
 
-private:
+ private:
   SteadyTime at_;
 };
 
@@ -48,6 +49,8 @@ std::string format_rfc3339_nano(WallTime time);
 std::string format_rfc3339(WallTime time);
 Result<WallTime> parse_rfc3339(std::string_view text);
 
-inline std::int64_t unix_nanos(WallTime time) { return time.time_since_epoch().count(); }
+inline std::int64_t unix_nanos(WallTime time) {
+  return time.time_since_epoch().count();
+}
 
 } // namespace keelson

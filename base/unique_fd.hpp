@@ -9,10 +9,12 @@
 namespace keelson {
 
 class UniqueFd {
-public:
+ public:
   UniqueFd() = default;
-  explicit UniqueFd(int fd) : fd_(fd) {}
-  UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
+  explicit UniqueFd(int fd)
+      : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept
+      : fd_(other.release()) {}
   UniqueFd& operator=(UniqueFd&& other) noexcept {
     if (this != &other) reset(other.release());
     return *this;
@@ -29,7 +31,7 @@ public:
     fd_ = fd;
   }
 
-private:
+ private:
   int fd_ = -1;
 };
 

@@ -16,12 +16,12 @@ namespace keelson {
 
 // post() from any thread. A stray exception in work is caught and logged. The destructor finishes what is queued.
 class WorkerPool {
-public:
+ public:
   WorkerPool(std::string name, unsigned threads);
   ~WorkerPool();
   void post(std::function<void()> work);
 
-private:
+ private:
   void loop();
 
   std::string name_;
@@ -36,23 +36,27 @@ private:
 
 // Mutual exclusion by name: two holders of different keys never wait for each other.
 class KeyedMutex {
-public:
+ public:
   class Guard {
-  public:
-    Guard(Guard&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)), key_(std::move(other.key_)) {}
+   public:
+    Guard(Guard&& other) noexcept
+        : owner_(std::exchange(other.owner_, nullptr))
+        , key_(std::move(other.key_)) {}
     Guard& operator=(Guard&&) = delete;
     ~Guard();
 
-  private:
+   private:
     friend class KeyedMutex;
-    Guard(KeyedMutex* owner, std::string key) : owner_(owner), key_(std::move(key)) {}
+    Guard(KeyedMutex* owner, std::string key)
+        : owner_(owner)
+        , key_(std::move(key)) {}
     KeyedMutex* owner_;
     std::string key_;
   };
 
   [[nodiscard]] Guard lock(const std::string& key);
 
-private:
+ private:
   void unlock(const std::string& key);
 
   struct Entry {

@@ -1,0 +1,348 @@
+#include "base/process.hpp"
+
+#include "base/file.hpp"
+#include "base/text.hpp"
+
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+
+namespace keelson {
+
+namespace {
+
+// What the child does between fork and exec, in order; reported over the error pipe when a step fails.
+enum class Step : int { join_cgroup, join_netns, session, directory, descriptors, exec };
+
+constexpr std::array<const char*, 6> kStepNames = {"join its cgroup",  "join its network namespace", "start a session",
+                                                   "change directory", "set up descriptors",         "execute"};
+
+struct ChildFailure {
+  Step step;
+  int sys_errno;
+};
+
+// Everything the child needs, made before the fork: the child itself may not allocate.
+struct Prepared {
+  std::vector<std::string> candidates; // paths to try, in PATH order
+  std::vector<char*> argv;
+  std::vector<char*> envp;
+  std::vector<std::pair<int, int>> fds; // {ours, child's}
+  std::vector<UniqueFd> cgroup_procs;
+  UniqueFd dev_null;
+  UniqueFd error_read;
+  UniqueFd error_write;
+};
+
+std::vector<std::string> exec_candidates(const std::string& program) {
+  if (program.find('/') != std::string::npos) return {program};
+  const char* path = std::getenv("PATH");
+  std::vector<std::string> candidates;
+  for (const std::string_view dir : split(path != nullptr ? path : "/usr/sbin:/usr/bin:/sbin:/bin", ':'))
+    if (!dir.empty()) candidates.push_back(fmt::format("{}/{}", dir, program));
+  return candidates;
+}
+
+Result<> prepare_fds(const SpawnOptions& options, Prepared& prepared) {
+  const std::array<int, 3> standard = {options.stdin_fd, options.stdout_fd, options.stderr_fd};
+  if (std::any_of(standard.begin(), standard.end(), [](int fd) { return fd < 0; })) {
+    TRY_ASSIGN(prepared.dev_null, open_at(AT_FDCWD, "/dev/null", O_RDWR));
+  }
+  for (int target = 0; target < 3; ++target) {
+    const int fd = standard[static_cast<std::size_t>(target)];
+    prepared.fds.emplace_back(fd < 0 ? prepared.dev_null.get() : fd, target);
+  }
+  prepared.fds.insert(prepared.fds.end(), options.inherit.begin(), options.inherit.end());
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "make a pipe");
+  prepared.error_read.reset(ends[0]);
+  prepared.error_write.reset(ends[1]);
+  return {};
+}
+
+Result<Prepared> prepare(const SpawnOptions& options) {
+  if (options.argv.empty()) return fail(Code::invalid_argument, "spawn: empty command");
+  Prepared prepared;
+  prepared.candidates = exec_candidates(options.argv.front());
+  for (const std::string& argument : options.argv) prepared.argv.push_back(const_cast<char*>(argument.c_str()));
+  prepared.argv.push_back(nullptr);
+  if (options.env) {
+    for (const std::string& variable : *options.env) prepared.envp.push_back(const_cast<char*>(variable.c_str()));
+    prepared.envp.push_back(nullptr);
+  }
+  for (const std::string& path : options.cgroup_procs) {
+    TRY_ASSIGN(UniqueFd fd, open_at(AT_FDCWD, path, O_WRONLY));
+    prepared.cgroup_procs.push_back(std::move(fd));
+  }
+  TRY(prepare_fds(options, prepared));
+  return prepared;
+}
+
+[[noreturn]] void child_fail(int error_fd, Step step) {
+  const ChildFailure failure{step, errno};
+  static_cast<void>(!::write(error_fd, &failure, sizeof failure));
+  ::_exit(127);
+}
+
+// Puts every descriptor at its number. They are first lifted above all targets, so that none is overwritten before it
+// is copied; dup2 clears close-on-exec, which everything else has.
+int child_set_fds(const Prepared& prepared, int error_fd) {
+  constexpr int kMaxFds = 64;
+  int lifted[kMaxFds];
+  int highest = 2;
+  const std::size_t count = prepared.fds.size();
+  if (count > kMaxFds) {
+    errno = EMFILE;
+    child_fail(error_fd, Step::descriptors);
+  }
+  for (const auto& [from, to] : prepared.fds) highest = std::max(highest, to);
+  const int high_error_fd = ::fcntl(error_fd, F_DUPFD_CLOEXEC, highest + 1);
+  if (high_error_fd < 0) child_fail(error_fd, Step::descriptors);
+  for (std::size_t i = 0; i < count; ++i) {
+    lifted[i] = ::fcntl(prepared.fds[i].first, F_DUPFD_CLOEXEC, highest + 1);
+    if (lifted[i] < 0) child_fail(high_error_fd, Step::descriptors);
+  }
+  ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+  for (std::size_t i = 0; i < count; ++i)
+    if (::dup2(lifted[i], prepared.fds[i].second) < 0) child_fail(high_error_fd, Step::descriptors);
+  return high_error_fd;
+}
+
+// Only async-signal-safe calls from here to exec.
+[[noreturn]] void run_child(const SpawnOptions& options, const Prepared& prepared) {
+  int error_fd = prepared.error_write.get();
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (options.die_with_parent) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (const UniqueFd& procs : prepared.cgroup_procs)
+    if (::write(procs.get(), "0", 1) != 1) child_fail(error_fd, Step::join_cgroup);
+  if (options.net_namespace >= 0 && ::setns(options.net_namespace, CLONE_NEWNET) != 0)
+    child_fail(error_fd, Step::join_netns);
+  if (options.new_session && ::setsid() < 0) child_fail(error_fd, Step::session);
+  if (!options.cwd.empty() && ::chdir(options.cwd.c_str()) != 0) child_fail(error_fd, Step::directory);
+  error_fd = child_set_fds(prepared, error_fd);
+  int found_errno = ENOENT;
+  char* const* envp = options.env ? prepared.envp.data() : environ;
+  for (const std::string& path : prepared.candidates) {
+    ::execve(path.c_str(), prepared.argv.data(), envp);
+    if (errno != ENOENT && errno != ENOTDIR) found_errno = errno;
+  }
+  errno = found_errno;
+  child_fail(error_fd, Step::exec);
+}
+
+ExitStatus exit_status_of(const siginfo_t& info) {
+  if (info.si_code == CLD_EXITED) return {info.si_status, 0};
+  return {0, info.si_status};
+}
+
+// Waits until exec has happened (the pipe closes) or the child has said what failed.
+Result<> await_exec(Prepared& prepared, Child& child, const SpawnOptions& options) {
+  prepared.error_write.reset();
+  ChildFailure failure{};
+  ssize_t got;
+  do got = ::read(prepared.error_read.get(), &failure, sizeof failure);
+  while (got < 0 && errno == EINTR);
+  if (got == 0) return {};
+  static_cast<void>(child.wait());
+  if (got != sizeof failure) return fail(Code::internal, "{}: ended before it could start", options.argv.front());
+  return fail_errno(failure.sys_errno, "{}: cannot {}", options.argv.front(),
+                    kStepNames[static_cast<std::size_t>(failure.step)]);
+}
+
+// Reads what is there from a non-blocking or ready descriptor; false at its end.
+bool drain(int fd, std::string& into, std::size_t max_size) {
+  char buffer[16384];
+  const ssize_t got = ::read(fd, buffer, sizeof buffer);
+  if (got < 0) return errno == EINTR || errno == EAGAIN;
+  if (got == 0) return false;
+  into.append(buffer, std::min(static_cast<std::size_t>(got), max_size - std::min(max_size, into.size())));
+  return true;
+}
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+};
+
+Result<Pipe> make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "make a pipe");
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+// The parent's side of run_command: feeds input, collects output, until the child ends.
+class Conversation {
+ public:
+  Conversation(UniqueFd in, UniqueFd out, UniqueFd err, std::string_view input, std::size_t max_output)
+      : in_(std::move(in))
+      , out_(std::move(out))
+      , err_(std::move(err))
+      , input_(input)
+      , max_output_(max_output) {
+    for (const int fd : {in_.get(), out_.get(), err_.get()}) ::fcntl(fd, F_SETFL, O_NONBLOCK);
+    if (input_.empty()) in_.reset();
+  }
+
+  // True once the child has ended and its output has been read.
+  Result<bool> step(int pidfd, Deadline deadline) {
+    std::array<pollfd, 4> waits = {pollfd{out_.get(), POLLIN, 0}, pollfd{err_.get(), POLLIN, 0},
+                                   pollfd{in_.get(), POLLOUT, 0}, pollfd{pidfd, POLLIN, 0}};
+    const int ready = ::poll(waits.data(), waits.size(), deadline.poll_timeout());
+    if (ready < 0 && errno != EINTR) return fail_errno(errno, "poll");
+    if (waits[2].revents != 0) feed();
+    const bool ended = (waits[3].revents & POLLIN) != 0;
+    collect(out_, result.out, ended);
+    collect(err_, result.err, ended);
+    return ended;
+  }
+
+  RunOutput result;
+
+ private:
+  void feed() {
+    const ssize_t put = ::write(in_.get(), input_.data(), input_.size());
+    if (put > 0) input_.remove_prefix(static_cast<std::size_t>(put));
+    if ((put < 0 && errno != EAGAIN && errno != EINTR) || input_.empty()) in_.reset();
+  }
+
+  // A grandchild may hold the pipe open for ever: after the child's end only what is there already is read.
+  void collect(UniqueFd& fd, std::string& into, bool to_the_end) {
+    while (fd) {
+      pollfd wait{fd.get(), POLLIN, 0};
+      if (::poll(&wait, 1, 0) <= 0) return;
+      if (!drain(fd.get(), into, max_output_)) fd.reset();
+      if (!to_the_end) return;
+    }
+  }
+
+  UniqueFd in_;
+  UniqueFd out_;
+  UniqueFd err_;
+  std::string_view input_;
+  std::size_t max_output_;
+};
+
+std::string last_line(std::string_view text) {
+  text = trim(text);
+  const std::size_t newline = text.rfind('\n');
+  return printable(newline == std::string_view::npos ? text : text.substr(newline + 1), 1024);
+}
+
+} // namespace
+
+Result<ProcessId> process_id_of(pid_t pid) {
+  TRY_ASSIGN(const std::string stat, read_file(fmt::format("/proc/{}/stat", pid), 4096));
+  // The command in field 2 may hold spaces and parentheses; the last ')' ends it.
+  const std::size_t end = stat.rfind(')');
+  if (end == std::string::npos) return fail(Code::internal, "/proc/{}/stat: no command", pid);
+  const auto fields = split_words(std::string_view(stat).substr(end + 1));
+  constexpr std::size_t kStartTime = 22 - 3; // field 3 is the first after the command
+  if (fields.size() <= kStartTime) return fail(Code::internal, "/proc/{}/stat: too short", pid);
+  TRY_ASSIGN(const auto start_time, parse_int<std::uint64_t>(fields[kStartTime]));
+  return ProcessId{pid, start_time};
+}
+
+Result<UniqueFd> open_pidfd(pid_t pid) {
+  UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!fd) return fail_errno(errno, "open process {}", pid);
+  return fd;
+}
+
+Result<UniqueFd> open_process(const ProcessId& id) {
+  TRY_ASSIGN(UniqueFd fd, open_pidfd(id.pid));
+  // The pidfd pins whoever has the pid now; the start time tells whether that is the one that is meant.
+  TRY_ASSIGN(const ProcessId now, process_id_of(id.pid));
+  if (now != id) return fail(Code::not_found, "process {} has ended; its pid belongs to another one now", id.pid);
+  return fd;
+}
+
+Result<> send_signal(int pidfd, int signal) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) != 0)
+    return fail_errno(errno, "send signal {}", signal);
+  return {};
+}
+
+Result<ExitStatus> Child::wait(Deadline deadline) {
+  pollfd poll_for{pidfd_.get(), POLLIN, 0};
+  for (;;) {
+    const int ready = ::poll(&poll_for, 1, deadline.poll_timeout());
+    if (ready > 0) break;
+    if (ready == 0 && deadline.passed()) return fail(Code::deadline_exceeded, "process {} still runs", pid_);
+    if (ready < 0 && errno != EINTR) return fail_errno(errno, "wait for process {}", pid_);
+  }
+  siginfo_t info{};
+  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED) != 0)
+    if (errno != EINTR) return fail_errno(errno, "wait for process {}", pid_);
+  return exit_status_of(info);
+}
+
+Result<> Child::kill(int signal) {
+  return send_signal(pidfd_.get(), signal);
+}
+
+Result<Child> spawn(const SpawnOptions& options) {
+  TRY_ASSIGN(Prepared prepared, prepare(options));
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  if (options.cgroup_dir >= 0) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<std::uint64_t>(options.cgroup_dir);
+  }
+  const long pid = ::syscall(SYS_clone3, &args, sizeof args);
+  if (pid < 0) return fail_errno(errno, "start {}", options.argv.front());
+  if (pid == 0) run_child(options, prepared);
+  Child child(static_cast<pid_t>(pid), UniqueFd(pidfd));
+  TRY(await_exec(prepared, child, options));
+  return child;
+}
+
+Result<RunOutput> run_command(SpawnOptions options, RunLimits limits, std::string_view input) {
+  TRY_ASSIGN(Pipe in, make_pipe());
+  TRY_ASSIGN(Pipe out, make_pipe());
+  TRY_ASSIGN(Pipe err, make_pipe());
+  options.stdin_fd = in.read.get();
+  options.stdout_fd = out.write.get();
+  options.stderr_fd = err.write.get();
+  options.new_session = true; // a process group of its own, so that its children can be killed with it
+  TRY_ASSIGN(Child child, spawn(options));
+  in.read.reset();
+  out.write.reset();
+  err.write.reset();
+  Conversation conversation(std::move(in.write), std::move(out.read), std::move(err.read), input, limits.max_output);
+  for (;;) {
+    TRY_ASSIGN(const bool ended, conversation.step(child.pidfd(), limits.deadline));
+    if (ended) break;
+    if (!limits.deadline.passed()) continue;
+    ::kill(-child.pid(), SIGKILL); // not reaped yet, so the group is still this one
+    static_cast<void>(child.wait());
+    return fail(Code::deadline_exceeded, "{}: did not finish in time and was killed", join(options.argv, " "));
+  }
+  TRY_ASSIGN(conversation.result.status, child.wait());
+  return std::move(conversation.result);
+}
+
+Result<std::string> check_output(std::vector<std::string> argv, RunLimits limits, std::string_view input) {
+  SpawnOptions options;
+  options.argv = std::move(argv);
+  const std::string command = printable(join(options.argv, " "));
+  TRY_ASSIGN(RunOutput output, run_command(std::move(options), limits, input));
+  if (output.status.success()) return std::move(output.out);
+  return fail(Code::internal, "{}: exit status {}: {}", command, output.status.code(), last_line(output.err));
+}
+
+} // namespace keelson
