@@ -78,6 +78,19 @@ TEST_F(Registry, WantsThePasswordItWasGiven) {
   EXPECT_FALSE(fetch(url).has_value());
 }
 
+TEST_F(Registry, TakesTheImageOfTheScript) {
+  const auto registry = TestRegistry::start({.user = "ann", .password = "secret"});
+  ASSERT_TRUE(registry.has_value()) << registry.error().message;
+  const std::vector<std::string> command = {
+      "env", "KEELSON_REGISTRY_LOGIN=ann:secret", KEELSON_MAKE_IMAGE, "push", (*registry)->host(), "library/busybox:1"};
+  const auto digest = check_output(command);
+  ASSERT_TRUE(digest.has_value()) << digest.error().message;
+  const auto manifest = fetch(
+      (*registry)->url() + "/v2/library/busybox/manifests/" + digest->substr(0, digest->find('\n')), "ann:secret");
+  ASSERT_TRUE(manifest.has_value()) << manifest.error().message;
+  EXPECT_EQ(check_output(command).value_or(""), *digest); // repeatable, byte for byte
+}
+
 } // namespace
 
 } // namespace keelson::test
