@@ -19,7 +19,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 Result<std::string> fetch(const std::string& url, const std::string& login = "") {
-  std::vector<std::string> command = {"curl", "-sS", "--fail", "--noproxy", "*", url};
+  std::vector<std::string> command = {
+      "curl", "-sS", "--fail", "--noproxy", "*", "-H", "Accept: application/vnd.oci.image.manifest.v1+json", url};
   if (!login.empty()) command.insert(command.end(), {"-u", login});
   return check_output(command);
 }
