@@ -23,9 +23,9 @@ std::string_view to_title(ProbeKind kind);  // "Liveness", as events begin
 
 // The defaults are those of the Kubernetes API.
 struct ProbeTiming {
-  std::chrono::seconds initial_delay{0}; // counted from the start of the container
-  std::chrono::seconds period{10};       // from the start of one probe to the start of the next
-  std::chrono::seconds timeout{1};
+  std::chrono::milliseconds initial_delay{0}; // counted from the start of the container
+  std::chrono::milliseconds period{10000};    // from the start of one probe to the start of the next
+  std::chrono::milliseconds timeout{1000};
   int success_threshold = 1; // the API allows only 1 for liveness and startup
   int failure_threshold = 3;
   bool operator==(const ProbeTiming&) const = default;
