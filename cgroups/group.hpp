@@ -19,7 +19,7 @@
 namespace keelson::cgroups {
 
 struct Applied {
-  std::vector<Write> written; // with the file and value that were really used
+  std::vector<Write> written;
   std::vector<Write> skipped; // optional ones whose files this kernel lacks
   std::vector<Dropped> dropped;
 };
@@ -79,7 +79,10 @@ class Group {
   Group(const Hierarchy& hierarchy, std::string path)
       : hierarchy_(&hierarchy)
       , path_(std::move(path)) {}
-  friend class GroupDirectories;
+  Result<std::string> describe_processes() const; // for messages
+  std::string mount_path(std::size_t mount, std::string_view file) const;
+  // Directories that hold processes to look at: each hierarchy's, without -1.
+  std::vector<int> present_dirs() const;
 
   const Hierarchy* hierarchy_;
   std::string path_;

@@ -25,7 +25,7 @@ Result<std::vector<MountEntry>> parse_mountinfo(std::string_view text);
 struct MembershipEntry {
   int hierarchy_id = 0;
   std::string controllers; // as the kernel lists them; empty on v2
-  std::string path;        // may end in " (deleted)" only if the group is called so: the kernel's mark is taken off
+  std::string path;        // without the " (deleted)" that the kernel puts behind a removed group
   bool deleted = false;
   static Result<MembershipEntry> parse(std::string_view line);
   bool operator==(const MembershipEntry&) const = default;

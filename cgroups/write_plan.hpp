@@ -19,10 +19,7 @@ struct Write {
   std::string file;  // name in the group's directory of that controller
   std::string value; // without a newline
   Knob knob = Knob::unified;
-  // Kernels name or lack some files: if `file` is absent, `fallback_file` gets `fallback_value`; if that is empty or
-  // absent too and the write is optional, it is skipped and reported.
-  std::string fallback_file;
-  std::string fallback_value;
+  // Some kernels lack the file, and the group works without: then the write is skipped and reported.
   bool optional = false;
   bool operator==(const Write&) const = default;
 };
