@@ -38,21 +38,6 @@ struct UserRequest {
 // run_as_user, else run_as_username, else the image's USER; run_as_group needs one of the first two (CRI).
 Result<UserRequest> user_request(const runtime::v1::LinuxContainerSecurityContext& context, const ImageConfig& image);
 
-struct PasswdEntry {
-  std::string name;
-  uid_t uid = 0;
-  gid_t gid = 0;
-  std::string home;
-};
-struct GroupEntry {
-  std::string name;
-  gid_t gid = 0;
-  std::vector<std::string> members;
-};
-// Lines that are malformed or hold ids out of range are skipped.
-std::vector<PasswdEntry> parse_passwd(std::string_view text);
-std::vector<GroupEntry> parse_group(std::string_view text);
-
 struct ResolvedUser {
   uid_t uid = 0;
   gid_t gid = 0;
@@ -61,9 +46,10 @@ struct ResolvedUser {
   std::string home = "/";
 };
 
-// not_found names the user or group that the files lack. A number needs no entry: its group is then 0, as in Docker.
-Result<ResolvedUser> match_user(const UserRequest& request, const std::vector<PasswdEntry>& passwd,
-                                const std::vector<GroupEntry>& groups);
+// passwd and group are the texts of /etc/passwd and /etc/group (passwd(5), group(5)); malformed lines and lines with
+// ids out of range are skipped, and nothing is copied: they may be large. not_found names the user or group that they
+// lack. A number needs no entry: its group is then 0, as in Docker.
+Result<ResolvedUser> match_user(const UserRequest& request, std::string_view passwd, std::string_view group);
 
 // The uid and username fields of CRI's Image: one of them, from the image's USER ("" is uid 0).
 struct ImageUser {

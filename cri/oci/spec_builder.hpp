@@ -88,8 +88,9 @@ struct BuiltSpec {
 // invalid_argument, unimplemented and failed_precondition name the field and say what to do.
 Result<BuiltSpec> build_spec(const SpecInput& input);
 
-// What kubelet sends for procMount Default; for containers of static pods, whose caller is Keelson itself.
-std::vector<std::string> default_masked_paths();
+// What kubelet sends for procMount Default; for containers of static pods, whose caller is Keelson itself. cpus: how
+// many the node has; thermal counters of each are hidden.
+std::vector<std::string> default_masked_paths(unsigned cpus);
 std::vector<std::string> default_readonly_paths();
 
 } // namespace keelson::cri
