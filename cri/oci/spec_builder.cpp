@@ -24,8 +24,13 @@ const LinuxContainerSecurityContext& security(const SpecInput& input) {
   return input.container.linux().security_context();
 }
 
-json::array to_array(const std::vector<std::string>& texts) {
-  return {texts.begin(), texts.end()};
+template <class T>
+json::array to_array(const std::vector<T>& items) {
+  json::array list;
+  list.reserve(items.size());
+  for (const T& item : items) list.emplace_back(item);
+  return list;
+};
 }
 
 Result<> check_supported(const SpecInput& input) {
