@@ -30,7 +30,6 @@ json::array to_array(const std::vector<T>& items) {
   list.reserve(items.size());
   for (const T& item : items) list.emplace_back(item);
   return list;
-};
 }
 
 Result<> check_supported(const SpecInput& input) {
