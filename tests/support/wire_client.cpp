@@ -35,8 +35,10 @@ std::string to_bytes(const grpc::ByteBuffer& buffer) {
   return bytes;
 }
 
+// Tags on a completion queue are addresses that only need to differ.
 void* tag(int number) {
-  return reinterpret_cast<void*>(static_cast<std::intptr_t>(number));
+  static char places[8];
+  return &places[number];
 }
 
 } // namespace

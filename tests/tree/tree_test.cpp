@@ -49,6 +49,10 @@ std::string breaches(Breaches (*rule)(const SourceFile&)) {
   return all;
 }
 
+void expect_none(const std::string& found) {
+  EXPECT_TRUE(found.empty()) << found;
+}
+
 TEST(Tree, IsReadAtAll) {
   EXPECT_GT(std::count_if(all_files().begin(), all_files().end(), is_code), 40);
 }
@@ -90,7 +94,7 @@ TEST(Tree, EverySourceIsBuilt) {
     }
     if (!named) dead += "\n  " + file.path;
   }
-  EXPECT_EQ(dead, "");
+  expect_none(dead);
 }
 
 TEST(Tree, IsFormatted) {
