@@ -23,7 +23,7 @@ using asio::ip::tcp;
 
 namespace {
 
-constexpr unsigned kMaxRedirects = 10;
+constexpr unsigned kMaxRedirects = 10;    // requests in all, as Go counts
 constexpr unsigned kMaxInformational = 5; // responses 1xx before the real one
 constexpr std::uint32_t kMaxHeader = 64 << 10;
 constexpr std::size_t kMaxBuffer = 128 << 10;
@@ -211,7 +211,7 @@ bool HttpProbe::follow_redirect() {
                                                          printable(std::string(location->value()), 128))));
     return true;
   }
-  if (++redirects_ > kMaxRedirects) {
+  if (++redirects_ >= kMaxRedirects) {
     finish(Verdict::failure, connect_message(fmt::format("stopped after {} redirects", kMaxRedirects)));
     return true;
   }

@@ -242,7 +242,7 @@ bool ProbeRunner::State::begin_exec(const ExecJob& job) {
   std::string message =
       fmt::format("command \"{}\" timed out after {:g}s and could not be killed",
                   printable(join(job.action.command, " ")), std::chrono::duration<double>(job.timeout).count());
-  activity.watchdog = loop->run_after(job.timeout + kExecKillGrace,
+  activity.watchdog = loop->run_after(job.timeout + options.exec_kill_grace,
                                       [weak = weak_from_this(), attempt = job.attempt, message = std::move(message)] {
                                         if (const auto state = weak.lock()) state->overdue(attempt, message);
                                       });

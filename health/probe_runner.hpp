@@ -3,8 +3,8 @@
 //
 // A slow container does not starve another one. Network probes never wait for each other. Exec probes take one of
 // `exec_slots` places; a container whose last exec probe timed out may use only half of them (the suspects' half), so
-// that containers which answer always find a place. An exec that outlives its timeout by kExecKillGrace is recorded as
-// a failure without waiting for it, and no further one is started in that container until it has come back: hung
+// that containers which answer always find a place. An exec that outlives its timeout by `exec_kill_grace` is recorded
+// as a failure without waiting for it, and no further one is started in that container until it has come back: hung
 // processes do not pile up.
 #pragma once
 
@@ -21,8 +21,6 @@
 #include <vector>
 
 namespace keelson::health {
-
-inline constexpr std::chrono::seconds kExecKillGrace{2};
 
 // One running container instance.
 struct ProbeTarget {
@@ -52,6 +50,7 @@ struct ProbeRunnerOptions {
   // them only when they are needed. 32 places let 16 containers hang with a timeout of 1 s and a period of 1 s while
   // 220 others are probed each second if their commands take less than 70 ms.
   unsigned exec_slots = 32;
+  std::chrono::nanoseconds exec_kill_grace = std::chrono::seconds(2); // for the ExecFn to kill a process tree
   std::function<double()> fraction; // random in [0, 1) for the spread at the agent's start; empty: the default source
 };
 
