@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 namespace keelson::cgroups {
 namespace {
@@ -13,7 +14,7 @@ Result<double> parse_percent(std::string_view text) {
   double value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value, std::chars_format::fixed);
-  if (error != std::errc{} || stop != end || !(value >= 0))
+  if (error != std::errc{} || stop != end || !std::isfinite(value) || value < 0)
     return fail(Code::invalid_argument, "\"{}\" is not a percentage", printable(text, 40));
   return value;
 }

@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace keelson::cgroups {
 
@@ -14,8 +15,8 @@ CpuList::CpuList(std::vector<std::uint32_t> ids)
 
 Result<CpuList> CpuList::parse(std::string_view text) {
   const std::string_view list = trim(text);
-  std::vector<std::uint32_t> ids;
   if (list.empty()) return CpuList();
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges;
   for (const std::string_view range : split(list, ',')) {
     const std::size_t dash = range.find('-');
     const std::string_view first_text = range.substr(0, dash);
@@ -25,11 +26,16 @@ Result<CpuList> CpuList::parse(std::string_view text) {
     if (!first || !last || *first > *last)
       return fail(Code::invalid_argument, "\"{}\" is not a list like 0-3,7: bad range \"{}\"", printable(list, 80),
                   printable(range, 40));
-    // A long text of "0-65535,0-65535,..." must not become a huge vector.
-    if (ids.size() > 4 * 65536) ids = CpuList(std::move(ids)).ids_;
-    for (std::uint32_t id = *first; id <= *last; ++id) ids.push_back(id);
+    ranges.emplace_back(*first, *last);
   }
-  return CpuList(std::move(ids));
+  // Merged before they are spelled out: "0-65535,0-65535,..." must not become a huge vector.
+  std::sort(ranges.begin(), ranges.end());
+  CpuList parsed;
+  std::uint32_t next = 0;
+  for (const auto& [first, last] : ranges) {
+    for (next = std::max(next, first); next <= last; ++next) parsed.ids_.push_back(next);
+  }
+  return parsed;
 }
 
 bool CpuList::contains(std::uint32_t id) const {
