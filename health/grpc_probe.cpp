@@ -6,6 +6,11 @@
 #include <fmt/format.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <pthread.h>
+
+#include <mutex>
+#include <thread>
+#include <unordered_map>
 
 namespace keelson::health {
 
@@ -36,27 +41,27 @@ std::string seconds_text(std::chrono::nanoseconds time) {
   return fmt::format("{:g}s", std::chrono::duration<double>(time).count());
 }
 
-class Call final : public GrpcProbe, public std::enable_shared_from_this<Call> {
+class Call {
  public:
-  Call(const GrpcAction& action, const std::string& user_agent, std::chrono::nanoseconds timeout)
-      : target_(target_of(action))
+  Call(std::uint64_t id, const GrpcAction& action, const std::string& user_agent, std::chrono::nanoseconds timeout,
+       std::shared_ptr<ProbeCall> call)
+      : id_(id)
+      , target_(target_of(action))
       , timeout_(timeout)
+      , call_(std::move(call))
       , channel_(open_channel(action, user_agent))
       , stub_(Health::NewStub(channel_)) {
     request_.set_service(action.service);
     context_.set_deadline(std::chrono::system_clock::now() + timeout); // gRPC turns it into steady time here
   }
 
-  void run(std::shared_ptr<ProbeCall> call, std::function<void()> on_end) {
-    stub_->async()->Check(
-        &context_, &request_, &response_,
-        [self = shared_from_this(), call = std::move(call), on_end = std::move(on_end)](const grpc::Status& status) {
-          call->finish(self->outcome(status));
-          on_end();
-        });
+  void begin(grpc::CompletionQueue& queue) {
+    reader_ = stub_->AsyncCheck(&context_, request_, &queue);
+    reader_->Finish(&response_, &status_, this);
   }
-
-  void cancel() override { context_.TryCancel(); }
+  void end() { call_->finish(outcome(status_)); }
+  void cancel() { context_.TryCancel(); }
+  std::uint64_t id() const { return id_; }
 
  private:
   ProbeOutcome outcome(const grpc::Status& status) {
@@ -88,23 +93,73 @@ class Call final : public GrpcProbe, public std::enable_shared_from_this<Call> {
     }
   }
 
+  std::uint64_t id_;
   std::string target_;
   std::chrono::nanoseconds timeout_;
+  std::shared_ptr<ProbeCall> call_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<Health::Stub> stub_;
   grpc::ClientContext context_;
   HealthCheckRequest request_;
   HealthCheckResponse response_;
+  grpc::Status status_;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<HealthCheckResponse>> reader_;
 };
 
 } // namespace
 
-std::shared_ptr<GrpcProbe> GrpcProbe::start(const GrpcAction& action, const std::string& user_agent,
-                                            std::chrono::nanoseconds timeout, std::shared_ptr<ProbeCall> call,
-                                            std::function<void()> on_end) {
-  const auto probe = std::make_shared<Call>(action, user_agent, timeout);
-  probe->run(std::move(call), std::move(on_end));
-  return probe;
+struct GrpcProber::State {
+  std::string user_agent;
+  grpc::CompletionQueue queue; // keeps the gRPC library initialised, too
+  std::mutex mutex;            // guards calls and their cancellation
+  std::unordered_map<std::uint64_t, std::unique_ptr<Call>> calls;
+  std::thread thread;
+
+  void run() {
+    ::pthread_setname_np(::pthread_self(), "grpc-probes");
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue.Next(&tag, &ok)) {
+      std::unique_ptr<Call> call;
+      {
+        const std::lock_guard lock(mutex);
+        const auto found = calls.find(static_cast<Call*>(tag)->id());
+        call = std::move(found->second);
+        calls.erase(found);
+      }
+      call->end();
+    }
+  }
+};
+
+GrpcProber::GrpcProber(std::string user_agent)
+    : state_(std::make_unique<State>()) {
+  state_->user_agent = std::move(user_agent);
+  state_->thread = std::thread([state = state_.get()] { state->run(); });
+}
+
+GrpcProber::~GrpcProber() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    for (const auto& [id, call] : state_->calls) call->cancel();
+  }
+  state_->queue.Shutdown();
+  state_->thread.join(); // Next() ends after the last call has
+}
+
+void GrpcProber::start(std::uint64_t id, const GrpcAction& action, std::chrono::nanoseconds timeout,
+                       std::shared_ptr<ProbeCall> call) {
+  auto probe = std::make_unique<Call>(id, action, state_->user_agent, timeout, std::move(call));
+  Call* raw = probe.get();
+  const std::lock_guard lock(state_->mutex);
+  state_->calls.emplace(id, std::move(probe));
+  raw->begin(state_->queue);
+}
+
+void GrpcProber::cancel(std::uint64_t id) {
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->calls.find(id);
+  if (found != state_->calls.end()) found->second->cancel();
 }
 
 } // namespace keelson::health

@@ -1,24 +1,30 @@
-// The gRPC health check (grpc.health.v1.Health/Check) over plaintext HTTP/2, each on a connection of its own. Any
-// thread. gRPC's headers stay in the .cpp file.
+// The gRPC health check (grpc.health.v1.Health/Check) over plaintext HTTP/2, each on a connection of its own. gRPC's
+// headers stay in the .cpp file.
 #pragma once
 
 #include "health/probe_call.hpp"
 
 #include <chrono>
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <string>
 
 namespace keelson::health {
 
-class GrpcProbe {
+// Owns a completion queue and the one thread that waits for it. Not gRPC's callback interface: in 1.51 its shared queue
+// dies with the last channel, and aborts the process when that one is destroyed by a callback. Any thread may call it.
+class GrpcProber {
  public:
-  // on_end runs after the outcome was told or the call was cancelled, on a thread of gRPC.
-  static std::shared_ptr<GrpcProbe> start(const GrpcAction& action, const std::string& user_agent,
-                                          std::chrono::nanoseconds timeout, std::shared_ptr<ProbeCall> call,
-                                          std::function<void()> on_end);
-  virtual ~GrpcProbe() = default;
-  virtual void cancel() = 0;
+  explicit GrpcProber(std::string user_agent);
+  ~GrpcProber(); // breaks off what is under way and waits for its end
+
+  void start(std::uint64_t id, const GrpcAction& action, std::chrono::nanoseconds timeout,
+             std::shared_ptr<ProbeCall> call);
+  void cancel(std::uint64_t id); // unknown ids are ignored
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 } // namespace keelson::health

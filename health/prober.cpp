@@ -12,7 +12,6 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -44,8 +43,7 @@ struct Prober::State : std::enable_shared_from_this<Prober::State> {
 
   void start_socket_probe(std::uint64_t id, const ProbeAction& action, std::chrono::nanoseconds timeout,
                           const std::shared_ptr<ProbeCall>& call);
-  void start_grpc_probe(std::uint64_t id, const GrpcAction& action, std::chrono::nanoseconds timeout,
-                        const std::shared_ptr<ProbeCall>& call);
+  void start_grpc_probe(std::uint64_t id, const GrpcAction& action, std::chrono::nanoseconds timeout, Done done);
   void cancel(std::uint64_t id);
   void shut_down();
 
@@ -58,11 +56,10 @@ struct Prober::State : std::enable_shared_from_this<Prober::State> {
 
   std::unordered_map<std::uint64_t, std::shared_ptr<SocketProbe>> socket_probes; // on the thread only
 
-  std::mutex mutex; // guards next_id, calls, grpc_probes
+  std::mutex mutex; // guards next_id, calls, and grpc while it is being made
   std::uint64_t next_id = 1;
   std::unordered_map<std::uint64_t, std::shared_ptr<ProbeCall>> calls;
-  std::unordered_map<std::uint64_t, std::shared_ptr<GrpcProbe>> grpc_probes; // null: it is being started
-  std::condition_variable grpc_ended;
+  std::shared_ptr<GrpcProber> grpc; // shared with cancellations under way
 };
 
 // On the thread.
@@ -92,61 +89,60 @@ void Prober::State::start_socket_probe(std::uint64_t id, const ProbeAction& acti
 }
 
 void Prober::State::start_grpc_probe(std::uint64_t id, const GrpcAction& action, std::chrono::nanoseconds timeout,
-                                     const std::shared_ptr<ProbeCall>& call) {
+                                     Done done) {
   {
     const std::lock_guard lock(mutex);
-    grpc_probes.emplace(id, nullptr);
+    if (!grpc) grpc = std::make_shared<GrpcProber>(options.user_agent); // costs threads: only when it is needed
   }
-  auto probe = GrpcProbe::start(action, options.user_agent, timeout, call, [state = shared_from_this(), id] {
-    const std::lock_guard lock(state->mutex);
-    state->calls.erase(id);
-    state->grpc_probes.erase(id);
-    state->grpc_ended.notify_all();
+  const auto call = std::make_shared<ProbeCall>([this, id, done = std::move(done)](ProbeOutcome outcome) {
+    {
+      const std::lock_guard lock(mutex);
+      calls.erase(id);
+    }
+    done(std::move(outcome));
   });
   {
     const std::lock_guard lock(mutex);
-    const auto entry = grpc_probes.find(id);
-    if (entry != grpc_probes.end()) entry->second = probe;
+    calls.emplace(id, call);
   }
-  if (call->settled()) probe->cancel(); // without the lock: gRPC may run the end of the call right here
+  grpc->start(id, action, timeout, call);
 }
 
 void Prober::State::cancel(std::uint64_t id) {
   std::shared_ptr<ProbeCall> call;
-  std::shared_ptr<GrpcProbe> grpc;
+  std::shared_ptr<GrpcProber> grpc_prober;
   {
     const std::lock_guard lock(mutex);
     const auto found = calls.find(id);
     if (found == calls.end()) return;
     call = std::move(found->second);
     calls.erase(found);
-    if (const auto entry = grpc_probes.find(id); entry != grpc_probes.end()) grpc = entry->second;
+    grpc_prober = grpc;
   }
   call->abandon();
-  if (grpc) grpc->cancel();
-  asio::post(io, [self = shared_from_this(), id] {
-    const auto found = self->socket_probes.find(id);
-    if (found == self->socket_probes.end()) return;
+  if (grpc_prober) grpc_prober->cancel(id);
+  asio::post(io, [this, id] {
+    const auto found = socket_probes.find(id);
+    if (found == socket_probes.end()) return;
     const auto probe = found->second; // abort() forgets it
     probe->abort();
   });
 }
 
 void Prober::State::shut_down() {
-  std::vector<std::shared_ptr<GrpcProbe>> under_way;
   {
     const std::lock_guard lock(mutex);
     for (const auto& [id, call] : calls) call->abandon();
-    for (const auto& [id, probe] : grpc_probes) {
-      if (probe) under_way.push_back(probe);
-    }
+    calls.clear();
   }
-  for (const auto& probe : under_way) probe->cancel();
   io.stop();
   thread.join();
   socket_probes.clear();
-  std::unique_lock lock(mutex);
-  grpc_ended.wait_for(lock, std::chrono::seconds(5), [this] { return grpc_probes.empty(); });
+  std::shared_ptr<GrpcProber> last;
+  {
+    const std::lock_guard lock(mutex);
+    last.swap(grpc);
+  }
 }
 
 Prober::Prober(ProberOptions options)
@@ -159,9 +155,8 @@ Prober::~Prober() {
 }
 
 Prober::Cancel Prober::start(const ProbeAction& action, std::chrono::nanoseconds timeout, Done done) {
-  const auto call = std::make_shared<ProbeCall>(std::move(done));
   if (std::holds_alternative<ExecAction>(action)) {
-    call->finish({Verdict::error, "an exec probe is not a network probe"});
+    done({Verdict::error, "an exec probe is not a network probe"});
     return [] {};
   }
   timeout = std::clamp<std::chrono::nanoseconds>(timeout, std::chrono::milliseconds(1), std::chrono::hours(24));
@@ -169,11 +164,15 @@ Prober::Cancel Prober::start(const ProbeAction& action, std::chrono::nanoseconds
   {
     const std::lock_guard lock(state_->mutex);
     id = state_->next_id++;
-    state_->calls.emplace(id, call);
   }
   if (const auto* grpc = std::get_if<GrpcAction>(&action)) {
-    state_->start_grpc_probe(id, *grpc, timeout, call);
+    state_->start_grpc_probe(id, *grpc, timeout, std::move(done));
   } else {
+    const auto call = std::make_shared<ProbeCall>(std::move(done));
+    {
+      const std::lock_guard lock(state_->mutex);
+      state_->calls.emplace(id, call);
+    }
     asio::post(state_->io, [state = state_.get(), id, action, timeout, call] {
       state->start_socket_probe(id, action, timeout, call);
     });
