@@ -48,6 +48,7 @@ Code code_from_errno(int sys_errno) {
   case ENOENT:
   case ENOTDIR:
   case ESRCH:
+  case ENODEV:
   case ENXIO:
     return Code::not_found;
   case EEXIST:
