@@ -109,11 +109,13 @@ std::vector<Jump> bridge_jumps(const RuleOptions& options, Family family) {
   std::vector<Jump> jumps;
   const std::string& prefix = options.prefix;
   if (options.host_ports) {
-    jumps.push_back({"nat", "PREROUTING", fmt::format("-m addrtype --dst-type LOCAL -j {}-HOSTPORTS", prefix)});
+    // A neighbour can send packets for 127.0.0.1 to the node's MAC address. Translated here, they would pass the check
+    // of the routing code that drops them, and reach a port that was meant for the node alone.
+    const std::string leads = fmt::format("-m addrtype --dst-type LOCAL -j {}-HOSTPORTS", prefix);
+    const std::string not_loopback = fmt::format("! -d {} {}", loopback_net(family), leads);
     const bool localhost = options.localhost_host_ports && family == Family::ipv4;
-    jumps.push_back({"nat", "OUTPUT",
-                     fmt::format("{}-m addrtype --dst-type LOCAL -j {}-HOSTPORTS",
-                                 localhost ? "" : fmt::format("! -d {} ", loopback_net(family)), prefix)});
+    jumps.push_back({"nat", "PREROUTING", not_loopback});
+    jumps.push_back({"nat", "OUTPUT", localhost ? leads : not_loopback});
   }
   jumps.push_back({"nat", "POSTROUTING", fmt::format("-j {}-POSTROUTING", prefix)});
   jumps.push_back({"filter", "FORWARD", fmt::format("-j {}-FORWARD", prefix)});
