@@ -31,6 +31,13 @@ inline std::size_t threads() {
   return names ? names->size() : 0;
 }
 
+// A sanitizer's shadow memory is not growth.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+inline constexpr bool kMemoryIsOurs = false;
+#else
+inline constexpr bool kMemoryIsOurs = true;
+#endif
+
 inline long resident_kib() {
   const auto status = read_file("/proc/self/status");
   if (!status) return 0;
