@@ -1,0 +1,98 @@
+// The daemon's main program: configuration, signals, service manager, and the loop.
+#include "base/log.hpp"
+#include "base/loop.hpp"
+#include "config.h"
+#include "daemon/command_line.hpp"
+#include "daemon/node.hpp"
+#include "daemon/service_manager.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+namespace keelson::daemon {
+
+namespace {
+
+log::Level log_level(const std::string& name) {
+  if (name == "debug") return log::Level::debug;
+  if (name == "warning") return log::Level::warning;
+  if (name == "error") return log::Level::error;
+  return log::Level::info;
+}
+
+sigset_t termination_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
+
+// Blocks until the daemon is told to end. SIGHUP is reserved for a reload and only noted.
+void await_termination(const sigset_t& signals) {
+  for (;;) {
+    siginfo_t info{};
+    const int signal = ::sigwaitinfo(&signals, &info);
+    if (signal < 0) continue;
+    if (signal == SIGHUP) {
+      log::info("SIGHUP: the configuration is read at start only; manifests are watched");
+      continue;
+    }
+    log::info("signal {}: ending; pods run on", signal);
+    return;
+  }
+}
+
+int run(const Config& config) {
+  // Blocked before any thread exists, so that every thread inherits it and only sigwaitinfo takes them.
+  const sigset_t signals = termination_signals();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  ::umask(022);
+  Loop loop;
+  std::thread loop_thread([&loop] { loop.run(); });
+  auto node = Node::start(config, loop);
+  int status = 0;
+  if (node) {
+    ServiceManager service_manager(loop);
+    service_manager.ready();
+    log::info("keelsond {} is ready", KEELSON_VERSION);
+    await_termination(signals);
+    service_manager.stopping();
+    node->reset();
+  } else {
+    log::error("cannot start: {}", node.error().message);
+    status = 1;
+  }
+  loop.stop();
+  loop_thread.join();
+  return status;
+}
+
+int main(int argc, char** argv) {
+  const auto line = parse_command_line(argc, argv);
+  if (!line) {
+    std::fprintf(stderr, "keelsond: %s\n", line.error().message.c_str());
+    return 2;
+  }
+  if (line->exit_status) return *line->exit_status;
+  if (line->show_config) std::fputs(config_text(line->config).c_str(), stdout);
+  if (line->show_config || line->check_only) return 0;
+  log::configure({log_level(line->config.log.level), line->config.log.format == "json"});
+  if (::geteuid() != 0) {
+    log::error("keelsond needs root: it makes namespaces, mounts and cgroups");
+    return 1;
+  }
+  return run(line->config);
+}
+
+} // namespace
+
+} // namespace keelson::daemon
+
+int main(int argc, char** argv) {
+  return keelson::daemon::main(argc, argv);
+}
