@@ -4,6 +4,7 @@
 
 #include "base/json.hpp"
 #include "cgroups/group_name.hpp"
+#include "qos/qos_class.hpp"
 #include "qos/values.hpp"
 
 #include <string>
