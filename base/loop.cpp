@@ -52,7 +52,9 @@ struct Timer {
 
 } // namespace
 
-struct Loop::State : std::enable_shared_from_this<Loop::State> {
+// Handlers hold a plain pointer to it: they run only inside of run(), and a share of it kept by one that never runs
+// would keep both alive for ever.
+struct Loop::State {
   asio::io_context io{1};
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(io);
   std::mutex mutex; // guards watches, timers, next_id
@@ -64,20 +66,20 @@ struct Loop::State : std::enable_shared_from_this<Loop::State> {
   void arm(const std::shared_ptr<Watch>& watch) {
     using Descriptor = asio::posix::stream_descriptor;
     const auto kind = watch->wait == Wait::priority ? Descriptor::wait_error : Descriptor::wait_read;
-    watch->descriptor.async_wait(kind, [self = shared_from_this(), watch](const boost::system::error_code& error) {
+    watch->descriptor.async_wait(kind, [this, watch](const boost::system::error_code& error) {
       if (error || watch->removed) return;
       guarded(watch->handler);
-      if (!watch->removed) self->arm(watch);
+      if (!watch->removed) arm(watch);
     });
   }
 
   // Runs on the loop's thread only.
   void start(Id id, const std::shared_ptr<Timer>& timer, std::chrono::nanoseconds delay) {
     timer->timer.expires_after(delay);
-    timer->timer.async_wait([self = shared_from_this(), id, timer](const boost::system::error_code& error) {
+    timer->timer.async_wait([this, id, timer](const boost::system::error_code& error) {
       {
-        const std::lock_guard lock(self->mutex);
-        self->timers.erase(id);
+        const std::lock_guard lock(mutex);
+        timers.erase(id);
       }
       if (!error && !timer->removed) guarded(timer->handler);
     });
@@ -121,7 +123,7 @@ Result<Loop::Id> Loop::watch(int fd, Wait wait, Handler handler) {
     id = state_->next_id++;
     state_->watches.emplace(id, watch);
   }
-  asio::post(state_->io, [state = state_, watch] {
+  asio::post(state_->io, [state = state_.get(), watch] {
     if (!watch->removed) state->arm(watch);
   });
   return id;
@@ -151,7 +153,7 @@ Loop::Id Loop::run_after(std::chrono::nanoseconds delay, Handler handler) {
     id = state_->next_id++;
     state_->timers.emplace(id, timer);
   }
-  asio::post(state_->io, [state = state_, id, timer, delay] {
+  asio::post(state_->io, [state = state_.get(), id, timer, delay] {
     if (!timer->removed) state->start(id, timer, delay);
   });
   return id;
