@@ -1,6 +1,7 @@
 #include "health/grpc_probe.hpp"
 
 #include "base/text.hpp"
+#include "health/host_resolver.hpp"
 #include "health/proto/health.grpc.pb.h"
 
 #include <fmt/format.h>
@@ -34,7 +35,10 @@ std::shared_ptr<grpc::Channel> open_channel(const GrpcAction& action, const std:
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1); // no TXT look-ups
-  return grpc::CreateCustomChannel("dns:///" + target_of(action), grpc::InsecureChannelCredentials(), arguments);
+  // An address needs no resolver.
+  const auto address = parse_address(action.host, action.port);
+  const char* scheme = !address ? "dns:///" : address->storage.ss_family == AF_INET6 ? "ipv6:" : "ipv4:";
+  return grpc::CreateCustomChannel(scheme + target_of(action), grpc::InsecureChannelCredentials(), arguments);
 }
 
 std::string seconds_text(std::chrono::nanoseconds time) {
