@@ -149,8 +149,9 @@ class ImageStore {
 
   std::string layer_path(std::string_view chain_id) const; // the overlayfs lower directory of a layer
 
+  struct State; // for the store's own files
+
  private:
-  struct State;
   explicit ImageStore(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };
