@@ -79,7 +79,7 @@ Result<> mount_legacy(const OverlaySpec& spec, const std::string& target) {
     TRY_ASSIGN(writable, open_layers({spec.upper, spec.work}));
     options += ",upperdir=" + magic_path(writable[0]) + ",workdir=" + magic_path(writable[1]);
   }
-  const unsigned long flags = spec.upper.empty() ? MS_RDONLY : 0UL;
+  const unsigned long flags = spec.upper.empty() ? static_cast<unsigned long>(MS_RDONLY) : 0UL;
   if (spec.volatile_upper && !spec.upper.empty() &&
       ::mount("overlay", target.c_str(), "overlay", flags, (options + ",volatile").c_str()) == 0)
     return {};
