@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <atomic>
 #include <cerrno>
@@ -108,12 +109,16 @@ void Loop::post(Handler handler) {
 }
 
 Result<Loop::Id> Loop::watch(int fd, Wait wait, Handler handler) {
+  // epoll refuses files and directories; Asio then pretends to watch them and never calls.
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return fail_errno(errno, "watch descriptor {}", fd);
+  if (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) return fail_errno(EPERM, "watch descriptor {}", fd);
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
   if (copy < 0) return fail_errno(errno, "watch descriptor {}", fd);
   std::shared_ptr<Watch> watch;
   try {
     watch = std::make_shared<Watch>(state_->io, copy, wait, std::move(handler));
-  } catch (const boost::system::system_error& e) { // epoll refuses regular files
+  } catch (const boost::system::system_error& e) {
     ::close(copy);
     return fail_errno(e.code().value(), "watch descriptor {}", fd);
   }

@@ -124,6 +124,8 @@ int child_set_fds(const Prepared& prepared, int error_fd) {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  // CLONE_CLEAR_SIGHAND leaves ignored signals ignored, SIGPIPE above all: what we start expects the defaults.
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
   if (options.die_with_parent) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (const UniqueFd& procs : prepared.cgroup_procs)
     if (::write(procs.get(), "0", 1) != 1) child_fail(error_fd, Step::join_cgroup);
@@ -182,6 +184,24 @@ Result<Pipe> make_pipe() {
   return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
+// write(2) to a pipe whose reader may have gone: EPIPE, and never the signal. Callers need not have ignored SIGPIPE.
+ssize_t write_without_sigpipe(int fd, std::string_view data) {
+  sigset_t pipe_signal;
+  sigset_t before;
+  sigemptyset(&pipe_signal);
+  sigaddset(&pipe_signal, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+  const ssize_t put = ::write(fd, data.data(), data.size());
+  const int write_errno = errno;
+  if (put < 0 && write_errno == EPIPE && !sigismember(&before, SIGPIPE)) {
+    const timespec at_once{};
+    ::sigtimedwait(&pipe_signal, nullptr, &at_once);
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = write_errno;
+  return put;
+}
+
 // The parent's side of run_command: feeds input, collects output, until the child ends.
 class Conversation {
  public:
@@ -212,14 +232,16 @@ class Conversation {
 
  private:
   void feed() {
-    const ssize_t put = ::write(in_.get(), input_.data(), input_.size());
+    const ssize_t put = write_without_sigpipe(in_.get(), input_);
     if (put > 0) input_.remove_prefix(static_cast<std::size_t>(put));
     if ((put < 0 && errno != EAGAIN && errno != EINTR) || input_.empty()) in_.reset();
   }
 
-  // A grandchild may hold the pipe open for ever: after the child's end only what is there already is read.
+  // A grandchild may hold the pipe open and fill it for ever: after the child's end only what is there already is read,
+  // and no more than pipes hold.
   void collect(UniqueFd& fd, std::string& into, bool to_the_end) {
-    while (fd) {
+    constexpr int kMostReads = 64; // of 16 KiB each: 1 MiB, the largest pipe without CAP_SYS_RESOURCE
+    for (int reads = 0; fd && reads < kMostReads; ++reads) {
       pollfd wait{fd.get(), POLLIN, 0};
       if (::poll(&wait, 1, 0) <= 0) return;
       if (!drain(fd.get(), into, max_output_)) fd.reset();

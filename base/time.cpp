@@ -70,7 +70,8 @@ Result<std::tm> parse_date_time(std::string_view text) {
   if (utc.tm_sec == 60) utc.tm_sec = 59; // a leap second; the system's clock has none
   std::tm normal = utc;
   if (::timegm(&normal) == -1 && normal.tm_year != 69) return fail(Code::invalid_argument, "out of range");
-  if (normal.tm_mon != wanted.tm_mon || normal.tm_mday != wanted.tm_mday || normal.tm_hour != wanted.tm_hour)
+  if (normal.tm_mon != wanted.tm_mon || normal.tm_mday != wanted.tm_mday || normal.tm_hour != wanted.tm_hour ||
+      normal.tm_min != wanted.tm_min || normal.tm_sec != utc.tm_sec)
     return fail(Code::invalid_argument, "no such date or time");
   return utc;
 }

@@ -53,8 +53,12 @@ const sockaddr* as_sockaddr(const sockaddr_un& name) {
 
 Result<UniqueFd> listen_unix(const std::string& path, mode_t mode, int type_flags) {
   if (exists(path)) {
-    if (connect_unix(path, 0))
-      return fail(Code::already_exists, "socket {} is in use: another process listens on it", path);
+    const auto connected = connect_unix(path, 0);
+    if (connected) return fail(Code::already_exists, "socket {} is in use: another process listens on it", path);
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) == 0 && !S_ISSOCK(info.st_mode))
+      return fail(Code::already_exists, "{} is in the way of a socket and is none itself; remove it", path);
+    if (connected.error().sys_errno != ECONNREFUSED) return Fail(connected.error());
     TRY(remove_file_at(AT_FDCWD, path));
   }
   TRY_ASSIGN(UniqueFd fd, make_socket(type_flags));
