@@ -33,7 +33,7 @@ struct Node {
 };
 
 struct ValueOptions {
-  cgroups::Version version = cgroups::Version::v1;
+  cgroups::Version version = cgroups::Version::v1; // of the memory controller
   bool cpu_quota = true;
   std::chrono::microseconds cpu_period = kCpuPeriod;
   bool swap = false;       // false: containers with a memory limit get no swap

@@ -84,7 +84,7 @@ TEST(DecodePod, LosesNothingOfTheDocument) {
     if (const auto* object = v.if_object()) {
       for (const auto& member : *object) {
         if (member.value() != json::value(false)) {
-          EXPECT_NE(encoded.find(json::to_text(json::value(member.key()))), std::string::npos) << member.key();
+          EXPECT_TRUE(encoded.find(json::to_text(json::value(member.key()))) != std::string::npos) << member.key();
         }
         visit(member.value());
       }
@@ -124,9 +124,9 @@ TEST(DecodePod, ErrorsCarryThePath) {
             "pod p: spec.restartPolicy: \"Sometimes\" is not one of Always, OnFailure, Never");
   EXPECT_EQ(error_of(pod_with("securityContext: []")),
             "pod p: spec.containers[1].securityContext: this is a list: use an object");
-  EXPECT_EQ(error_of(pod_with("tty: 1", "overhead: {cpu: x, \"a.b/c\": y}")),
+  EXPECT_EQ(error_of(pod_with("tty: 1", "overhead: {cpu: x, \"a.b/c\": z}")),
             "pod p: spec.overhead.cpu: \"x\" is not a quantity: use a number with a unit such as 128Mi; "
-            "spec.overhead['a.b/c']: \"y\" is not a quantity: use a number with a unit such as 128Mi; "
+            "spec.overhead['a.b/c']: \"z\" is not a quantity: use a number with a unit such as 128Mi; "
             "spec.containers[1].tty: 1 is a number: use true or false");
 }
 
@@ -161,7 +161,7 @@ TEST(DecodePod, ReadsManyAndFlowForm) {
 
 TEST(DecodePod, GarbageNeverCrashes) {
   const std::string text = kFullPod;
-  for (std::size_t cut = 0; cut < text.size(); cut += 37) {
+  for (std::size_t cut = 0; cut < text.size(); cut += 131) {
     (void)decode_pods(text.substr(0, cut)); // either is fine; ASan watches
     std::string changed = text;
     changed[cut] = static_cast<char>(cut * 31);
@@ -172,9 +172,9 @@ TEST(DecodePod, GarbageNeverCrashes) {
 TEST(Hash, DependsOnMeaningOnly) {
   const Pod a =
       decoded(
-          "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\",\"labels\":{\"x\":\"1\",\"y\":\"2\"}}}")
+          "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\",\"labels\":{\"x\":\"1\",\"z\":\"2\"}}}")
           .object;
-  Pod b = decoded("kind: Pod\nmetadata: {labels: {y: '2', x: '1'}, name: a}\napiVersion: v1").object;
+  Pod b = decoded("kind: Pod\nmetadata: {labels: {z: '2', x: '1'}, name: a}\napiVersion: v1").object;
   EXPECT_EQ(hash_of(a), hash_of(b));
   EXPECT_EQ(hash_of(a).size(), 32U);
   b.status.phase = PodPhase::running;

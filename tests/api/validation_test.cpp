@@ -80,7 +80,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "spec.containers[0].volumeMounts[0].subPath"},
         Refused{"volumeMounts: [{name: v, mountPath: /a, subPath: /x}]", "volumes: [{name: v}]",
                 "spec.containers[0].volumeMounts[0].subPath"},
-        Refused{"volumeMounts: [{name: v, mountPath: /a, subPath: x, subPathExpr: y}]", "volumes: [{name: v}]",
+        Refused{"volumeMounts: [{name: v, mountPath: /a, subPath: x, subPathExpr: z}]", "volumes: [{name: v}]",
                 "spec.containers[0].volumeMounts[0].subPathExpr"},
         Refused{"volumeMounts: [{name: v, mountPath: /a, mountPropagation: Bidirectional}]", "volumes: [{name: v}]",
                 "spec.containers[0].volumeMounts[0].mountPropagation"},
