@@ -28,6 +28,13 @@ bool may_give(const IpPrefix& prefix, const IpAddress& address) {
   return prefix.contains(address) && address >= first_of(prefix) && address < prefix.last();
 }
 
+// Only a hint: lost or torn, addresses are reused earlier, but never twice. Overwritten in place, because a rename
+// costs the removal of an inode for each pod.
+void write_hint(const std::string& path, const IpAddress& next) {
+  const auto file = open_at(AT_FDCWD, path, O_CREAT | O_WRONLY | O_NOFOLLOW, 0600);
+  if (file) static_cast<void>(write_all(file->get(), fmt::format("{:<39}\n", next.text())));
+}
+
 Result<> check_ranges(const std::vector<IpPrefix>& ranges) {
   if (ranges.empty()) return fail(Code::invalid_argument, "no address range for pods is configured");
   for (std::size_t i = 0; i < ranges.size(); ++i) {
@@ -100,8 +107,7 @@ Result<IpAddress> AddressPool::reserve_in(Range& range, const std::string& sandb
       TRY_ASSIGN(const bool mine, claim(address, sandbox_id));
       if (mine) {
         range.next = after(range.prefix, address);
-        // Only a hint: lost, addresses are reused earlier, but never twice.
-        static_cast<void>(write_file_atomic(next_file(dir_, range.prefix), range.next.text()));
+        write_hint(next_file(dir_, range.prefix), range.next);
         return address;
       }
     }

@@ -274,8 +274,9 @@ Result<> BridgeNetwork::State::remove_link(const std::string& name) {
 
 // The address goes back last but for the record: nobody else gets it while a link or a rule still leads to it.
 Result<> BridgeNetwork::State::disconnect(const std::string& sandbox_id, Deadline deadline) {
-  TRY(rules.release(sandbox_id, deadline));
+  auto unruled = rules.release(sandbox_id, deadline);
   TRY(remove_link(host_interface_name(sandbox_id)));
+  TRY(std::move(unruled));
   TRY(pool.release(sandbox_id));
   TRY(store.remove(sandbox_id));
   const std::lock_guard lock(state_mutex);

@@ -11,13 +11,6 @@
 namespace keelson::netns {
 namespace {
 
-std::vector<PodHostPorts> values(const std::map<std::string, PodHostPorts>& pods) {
-  std::vector<PodHostPorts> list;
-  list.reserve(pods.size());
-  for (const auto& [id, pod] : pods) list.push_back(pod);
-  return list;
-}
-
 Result<std::vector<IpAddress>> node_addresses() {
   TRY_ASSIGN(RouteSocket socket, RouteSocket::open());
   TRY_ASSIGN(const auto links, list_links(socket));
@@ -44,6 +37,13 @@ std::vector<Family> BridgeRuleTable::families() const {
   return found;
 }
 
+std::vector<PodHostPorts> BridgeRuleTable::pods() const {
+  std::vector<PodHostPorts> list;
+  list.reserve(pods_.size());
+  for (const auto& [id, entry] : pods_) list.push_back(entry.pod);
+  return list;
+}
+
 Result<> BridgeRuleTable::probe() const {
   if (!wanted()) return {};
   for (const Family family : families()) TRY(iptables_.probe(family));
@@ -64,12 +64,13 @@ Result<> BridgeRuleTable::install_jumps(Family family) {
   return {};
 }
 
-Result<> BridgeRuleTable::install(std::map<std::string, PodHostPorts> pods) {
+Result<> BridgeRuleTable::install(std::map<std::string, PodHostPorts> with_ports) {
   const std::lock_guard lock(mutex_);
-  pods_ = std::move(pods);
+  pods_.clear();
+  for (auto& [id, pod] : with_ports) pods_[id] = {std::move(pod), true};
   if (!wanted()) return {};
   for (const Family family : families()) {
-    TRY_CONTEXT(iptables_.restore(family, format_chains(options_, family, values(pods_)), Deadline::never()),
+    TRY_CONTEXT(iptables_.restore(family, format_chains(options_, family, pods()), Deadline::never()),
                 "write the node's rules for pods");
     TRY_CONTEXT(install_jumps(family), "write the node's rules for pods");
   }
@@ -83,18 +84,18 @@ Result<> BridgeRuleTable::claim(const std::string& sandbox_id, const PodHostPort
   const std::lock_guard lock(mutex_);
   for (const auto& [id, other] : pods_) {
     if (id == sandbox_id) continue;
-    for (const PortMapping& theirs : other.ports)
+    for (const PortMapping& theirs : other.pod.ports)
       for (const PortMapping& ours : pod.ports)
         if (conflict(ours, theirs))
           return fail(Code::already_exists, "pod {}: host port {}/{} is taken by pod {}", pod.owner, ours.host_port,
-                      to_string(ours.protocol), other.owner);
+                      to_string(ours.protocol), other.pod.owner);
   }
   for (std::size_t i = 0; i < pod.ports.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)
       if (conflict(pod.ports[i], pod.ports[j]))
         return fail(Code::invalid_argument, "pod {} asks for host port {}/{} twice", pod.owner, pod.ports[i].host_port,
                     to_string(pod.ports[i].protocol));
-  pods_[sandbox_id] = pod;
+  pods_[sandbox_id] = {pod, false};
   return {};
 }
 
@@ -108,9 +109,13 @@ Result<> BridgeRuleTable::open_localhost() {
 }
 
 Result<> BridgeRuleTable::write_host_ports(Deadline deadline) {
-  for (const Family family : families())
-    TRY_CONTEXT(iptables_.restore(family, format_host_port_chains(options_, family, values(pods_)), deadline),
-                "write the host port rules");
+  for (const Family family : families()) {
+    auto done = iptables_.restore(family, format_host_port_chains(options_, family, pods()), deadline);
+    // A transaction that was refused has changed nothing; after a time-out nobody knows.
+    if (done || done.error().code != Code::internal)
+      for (auto& [id, entry] : pods_) entry.written = true;
+    if (!done) return Fail(std::move(done).error().context("write the host port rules"));
+  }
   return {};
 }
 
@@ -120,7 +125,7 @@ Result<> BridgeRuleTable::apply(const std::string& sandbox_id, Deadline deadline
     const std::lock_guard lock(mutex_);
     const auto found = pods_.find(sandbox_id);
     if (found == pods_.end()) return {};
-    pod = found->second;
+    pod = found->second.pod;
     TRY(write_host_ports(deadline));
     TRY(open_localhost());
   }
@@ -134,7 +139,8 @@ Result<> BridgeRuleTable::release(const std::string& sandbox_id, Deadline deadli
     const std::lock_guard lock(mutex_);
     auto taken = pods_.extract(sandbox_id);
     if (taken.empty()) return {};
-    pod = taken.mapped();
+    pod = taken.mapped().pod;
+    if (!taken.mapped().written) return {};
     if (auto written = write_host_ports(deadline); !written) {
       pods_.insert(std::move(taken));
       return written;

@@ -24,7 +24,7 @@ class BridgeRuleTable {
 
   // Writes all chains and jumps for these pods: after a start, in one transaction per table, without a gap for pods
   // that run on.
-  Result<> install(std::map<std::string, PodHostPorts> pods);
+  Result<> install(std::map<std::string, PodHostPorts> with_ports);
 
   // Takes the ports for the sandbox; already_exists names the pod that has one. Not in the kernel before apply().
   Result<> claim(const std::string& sandbox_id, const PodHostPorts& pod);
@@ -36,7 +36,13 @@ class BridgeRuleTable {
   Result<> remove_all();
 
  private:
+  struct Entry {
+    PodHostPorts pod;
+    bool written = false; // its rules may be in the kernel
+  };
+
   std::vector<Family> families() const;
+  std::vector<PodHostPorts> pods() const;
   bool wanted() const { return options_.masquerade || options_.host_ports; }
   Result<> install_jumps(Family family);
   Result<> write_host_ports(Deadline deadline);
@@ -47,7 +53,7 @@ class BridgeRuleTable {
   const RuleOptions options_;
   const Iptables iptables_;
   std::mutex mutex_; // guards pods_, localhost_open_ and the order of transactions
-  std::map<std::string, PodHostPorts> pods_;
+  std::map<std::string, Entry> pods_;
   bool localhost_open_ = false;
 };
 

@@ -23,7 +23,8 @@ struct CniRecord {
   std::string args;
   CniList list;
   json::object capability_arguments;
-  std::optional<json::value> result;
+  std::optional<json::value> result; // of the last plug-in that was added
+  bool attached = false;             // every plug-in was
 };
 
 std::string format_record(const CniRecord& record) {
@@ -35,6 +36,7 @@ std::string format_record(const CniRecord& record) {
   object["list"] = format_cni_list(record.list);
   object["capabilityArguments"] = record.capability_arguments;
   if (record.result) object["result"] = *record.result;
+  object["attached"] = record.attached;
   return json::to_text(object);
 }
 
@@ -53,6 +55,7 @@ Result<CniRecord> parse_record(std::string_view text) {
   if (const json::object* arguments = json::find_object(*object, "capabilityArguments"))
     record.capability_arguments = *arguments;
   if (const json::value* result = object->if_contains("result")) record.result = *result;
+  record.attached = json::get_bool(*object, "attached").value_or(false);
   return record;
 }
 
@@ -133,6 +136,8 @@ Result<> CniNetwork::State::del(const CniRecord& record, Deadline deadline) cons
     TRY_ASSIGN(const std::string type, json::get_string(*plugin, "type"));
     const std::string input = plugin_input(record.list, *plugin, record.capability_arguments, result);
     auto done = run_cni_plugin(call(record, "DEL", limit(deadline)), type, input);
+    // A program that was missing for ADD must not keep the sandbox from being removed.
+    if (!done && done.error().code == Code::not_found && !record.attached) continue;
     if (!done && first_error) first_error = Fail(std::move(done).error());
   }
   return first_error;
@@ -144,6 +149,7 @@ Result<PodAddresses> CniNetwork::State::attach_or_undo(CniRecord& record, Deadli
     TRY(add(record, deadline));
     TRY_ASSIGN(PodAddresses addresses, parse_cni_result(*record.result, record.interface));
     if (addresses.ips.empty()) return fail(Code::internal, "the CNI plug-ins gave the pod no address");
+    record.attached = true;
     TRY(save(record));
     return addresses;
   }();
@@ -201,7 +207,7 @@ Result<PodAddresses> CniNetwork::attach(const AttachRequest& request) {
   const std::string& id = request.sandbox_id;
   if (!is_file_name(id)) return fail(Code::invalid_argument, "\"{}\" is no sandbox id", printable(id));
   if (auto known = state_->load(id)) {
-    if (known->result && known->netns_path == request.netns_path)
+    if (known->attached && known->result && known->netns_path == request.netns_path)
       return parse_cni_result(*known->result, known->interface);
     TRY(detach({id, request.pod, request.netns_path, request.deadline})); // an ADD that a crash cut off
   }
@@ -244,7 +250,8 @@ Result<> CniNetwork::detach(const DetachRequest& request) {
 
 Result<PodAddresses> CniNetwork::check(const std::string& sandbox_id, const std::string& netns_path) {
   TRY_ASSIGN(CniRecord record, state_->load(sandbox_id));
-  if (!record.result) return fail(Code::failed_precondition, "sandbox {} was never connected in full", sandbox_id);
+  if (!record.attached || !record.result)
+    return fail(Code::failed_precondition, "sandbox {} was never connected in full", sandbox_id);
   record.netns_path = netns_path;
   if (!record.list.disable_check && version_at_least(record.list.version, "0.4.0")) {
     const CniCall call = state_->call(record, "CHECK", state_->limit(Deadline::never()));

@@ -24,6 +24,12 @@ std::string all_rules() {
   return text;
 }
 
+std::vector<std::string> names_in(const std::string& dir) {
+  auto names = list_dir(dir);
+  EXPECT_TRUE(names) << names.error().message;
+  return names ? std::move(*names) : std::vector<std::string>();
+}
+
 class BridgeNetworkTest : public NodeFixture {};
 
 // What an attach and a detach must leave as it was.
@@ -123,8 +129,8 @@ TEST_F(BridgeNetworkTest, DetachLeavesNothing) {
   EXPECT_NE(kernel_state(), before);
   remove_pod(*network, a);
   EXPECT_EQ(kernel_state(), before);
-  EXPECT_EQ(*list_dir(*dir_ / "node/attachments"), std::vector<std::string>());
-  for (const std::string& name : *list_dir(*dir_ / "node/ipam/bridge")) EXPECT_TRUE(name.starts_with("next.")) << name;
+  EXPECT_EQ(names_in(*dir_ / "node/attachments"), std::vector<std::string>());
+  for (const std::string& name : names_in(*dir_ / "node/ipam/bridge")) EXPECT_TRUE(name.starts_with("next.")) << name;
   EXPECT_TRUE(network->detach({"a", {}, a.netns_path})); // twice, and with the namespace gone
   EXPECT_TRUE(network->detach({"never-seen", {}, "/nowhere"}));
 }
@@ -195,7 +201,7 @@ TEST_F(BridgeNetworkTest, FailedAttachUndoesEverything) {
   ghost.netns_path = *dir_ / "nowhere";
   EXPECT_FALSE(network->attach(request(ghost)));
   Pod occupied = make_pod("occupied");
-  shell("nsenter --net=" + occupied.netns_path + " ip link add eth0 type dummy");
+  shell("nsenter --net=" + occupied.netns_path + " ip link add eth0 type veth peer name x1");
   const auto refused = network->attach(request(occupied));
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("default/occupied"), std::string::npos) << refused.error().message;
@@ -226,7 +232,7 @@ TEST_F(BridgeNetworkTest, ReconcileFreesWhatNobodyOwns) {
   EXPECT_OK(network->check("live", pods[0].netns_path));
   EXPECT_OK(tcp_peer({outside_, "192.0.2.1", 8080, pods[0].netns_path, 80}));
   // Links of others on our bridge stay.
-  shell("ip link add foreign0 type dummy; ip link set foreign0 master keelson0");
+  shell("ip link add foreign0 type veth peer name foreign1; ip link set foreign0 master keelson0");
   ASSERT_OK(network->reconcile({}));
   EXPECT_NE(shell("ip -o link").find("foreign0"), std::string::npos);
   EXPECT_EQ(shell("ip -o link").find(host_interface_name("live")), std::string::npos);
@@ -292,8 +298,7 @@ TEST_F(BridgeNetworkTest, KilledInTheMiddleLeavesNothingAfterReconcile) {
     ASSERT_OK(network->reconcile({}));
     ASSERT_EQ(kernel_state(), before) << "round " << round;
     ASSERT_TRUE(list_dir(*dir_ / "node/attachments")->empty());
-    for (const std::string& name : *list_dir(*dir_ / "node/ipam/bridge"))
-      ASSERT_TRUE(name.starts_with("next.")) << name;
+    for (const std::string& name : names_in(*dir_ / "node/ipam/bridge")) ASSERT_TRUE(name.starts_with("next.")) << name;
   }
 }
 
@@ -311,12 +316,13 @@ TEST_F(BridgeNetworkTest, CountsThePodsTraffic) {
   EXPECT_GT(after->front().tx_packets, before->front().tx_packets);
   EXPECT_EQ(after->front().rx_errors, 0U);
   bool bridge_seen = false;
-  for (const InterfaceStats& stats : *read_interface_stats()) bridge_seen |= stats.name == "keelson0";
+  const auto of_node = read_interface_stats();
+  for (const InterfaceStats& stats : *of_node) bridge_seen |= stats.name == "keelson0";
   EXPECT_TRUE(bridge_seen);
 }
 
 TEST_F(BridgeNetworkTest, RefusesWhatCannotWork) {
-  shell("ip link add keelson0 type dummy");
+  shell("ip link add keelson0 type veth peer name x1");
   auto taken = BridgeNetwork::open(config());
   ASSERT_FALSE(taken);
   EXPECT_EQ(taken.error().code, Code::already_exists);

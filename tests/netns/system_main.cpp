@@ -4,8 +4,12 @@
 #include <sched.h>
 #include <sys/mount.h>
 
+#include <csignal>
+
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
+  // As the daemon: a child that ends without reading its input must not end us.
+  signal(SIGPIPE, SIG_IGN);
   // A /run of its own: the lock file of iptables-legacy.
   keelson::netns::test::in_own_namespaces = unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
                                             mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
