@@ -21,8 +21,8 @@ Result<std::uint32_t> checked_id(std::int64_t id, std::string_view what) {
 }
 
 Result<std::uint32_t> numeric_id(std::string_view text, std::string_view what) {
-  const auto id = parse_int<std::int64_t>(text);
-  if (!id || *id < 0 || *id > kMaxId)
+  const auto id = parse_int<std::uint64_t>(text); // no sign: "-0" is no id
+  if (!id || *id > std::uint64_t{kMaxId})
     return fail(Code::invalid_argument, "{} \"{}\" is not between 0 and {}", what, printable(text, 64), kMaxId);
   return static_cast<std::uint32_t>(*id);
 }
