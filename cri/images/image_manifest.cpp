@@ -239,7 +239,7 @@ Result<ManifestDocument> parse_manifest(std::string_view text, std::string_view 
   TRY_ASSIGN(const auto object, parse_object(text, "manifest"));
   const bool has_manifests = object.contains("manifests");
   const bool has_layers = object.contains("layers");
-  if (object.contains("fsLayers") || contains(media_type, "manifest.v1+"))
+  if (object.contains("fsLayers") || contains(media_type, "distribution.manifest.v1+"))
     return fail(Code::unimplemented,
                 "the manifest is Docker schema 1, which is not supported; push the image again with a "
                 "current tool");

@@ -45,7 +45,7 @@ class RootfsStore {
   Result<> mount(const std::string& id, const std::string& target);
 
   // Succeeds if nothing is mounted there. Lazy if it is busy.
-  Result<> unmount(const std::string& target);
+  static Result<> unmount(const std::string& target);
 
   // Deletes the writable layer and lets the image's layers go. Unmount first. Succeeds if there is none.
   Result<> remove(const std::string& id);
