@@ -55,8 +55,8 @@ struct ProbeRunnerOptions {
 };
 
 // Any thread may call it, and nothing blocks. Loop, pool and prober must outlive it. Destroy it from outside of a
-// callback; a callback that is running is waited for, commands of exec probes under way are not: their ends are
-// ignored.
+// callback: a callback that is running is waited for. Exec probes under way are not: they end on the pool's threads
+// without being reported, so what an ExecFn uses must outlive the pool.
 class ProbeRunner {
  public:
   // Called on the loop's thread for every notable report; it may call the runner, and must not block. After remove() or

@@ -29,10 +29,29 @@ class ProbeRunnerTest : public testing::Test {
       : loop_thread_([this] { loop_.run(); }) {}
 
   ~ProbeRunnerTest() override {
-    runner_.reset();
+    stop();
     loop_.stop();
     loop_thread_.join();
   }
+
+  // No command runs after it: pool threads may still be in one when the runner has gone.
+  void stop() {
+    runner_.reset();
+    pool_.reset();
+  }
+
+  // Declared after what the commands of a test use.
+  class Finish {
+   public:
+    explicit Finish(ProbeRunnerTest& test)
+        : test_(test) {}
+    ~Finish() { test_.stop(); }
+    Finish(const Finish&) = delete;
+    Finish& operator=(const Finish&) = delete;
+
+   private:
+    ProbeRunnerTest& test_;
+  };
 
   void start(unsigned exec_slots = 32) {
     ProbeRunnerOptions options;
@@ -40,7 +59,7 @@ class ProbeRunnerTest : public testing::Test {
     options.fraction = [] { return 0.0; };
     options.exec_kill_grace = 100ms;
     runner_.emplace(
-        loop_, pool_, prober_,
+        loop_, *pool_, prober_,
         [this](const std::string& id, const ProbeReport& report) {
           const std::lock_guard lock(mutex_);
           heard_.push_back({id, report});
@@ -83,8 +102,8 @@ class ProbeRunnerTest : public testing::Test {
   std::vector<Heard> heard_;
   Loop loop_;
   Prober prober_;
-  WorkerPool pool_{"exec-probes", 32};
   std::thread loop_thread_;
+  std::optional<WorkerPool> pool_{std::in_place, "exec-probes", 32};
   std::optional<ProbeRunner> runner_; // gone before what it uses
 };
 
@@ -137,6 +156,7 @@ TEST_F(ProbeRunnerTest, StartupProbeOpensTheOthers) {
   std::atomic<int> startup_runs{0};
   std::atomic<int> liveness_runs{0};
   std::atomic<bool> up{false};
+  const Finish finish(*this);
   ProbeTarget target{"c1", "web", {}, {}, {}};
   target.probes.startup = config(ExecAction{{"startup"}});
   target.probes.startup->timing.failure_threshold = 1000;
@@ -163,6 +183,7 @@ TEST_F(ProbeRunnerTest, ResultOfARemovedContainerIsDiscarded) {
   std::condition_variable wake;
   bool inside = false;
   bool go = false;
+  const Finish finish(*this);
   runner_->add(exec_target("c1", [&](const auto&, auto) -> Result<ExecOutcome> {
     std::unique_lock lock(mutex);
     inside = true;
@@ -209,6 +230,7 @@ TEST_F(ProbeRunnerTest, HungExecsDoNotStarveOthers) {
   std::atomic<bool> stop{false};
   std::mutex mutex;
   std::condition_variable wake;
+  const Finish finish(*this);
   for (int i = 0; i < 12; ++i) {
     runner_->add(exec_target(
         "hung" + std::to_string(i),
@@ -242,6 +264,7 @@ TEST_F(ProbeRunnerTest, ExecThatIgnoresItsTimeoutFailsAndIsNotStartedAgain) {
   std::condition_variable wake;
   bool go = false;
   std::atomic<int> runs{0};
+  const Finish finish(*this);
   auto target = exec_target(
       "c1",
       [&](const auto&, auto) -> Result<ExecOutcome> {
@@ -306,7 +329,8 @@ TEST_F(ProbeRunnerTest, TerminatingPodIsNotKilledByItsProbes) {
 
 TEST_F(ProbeRunnerTest, CallbackMayCallTheRunner) {
   std::atomic<int> calls{0};
-  runner_.emplace(loop_, pool_, prober_, [&](const std::string& id, const ProbeReport&) {
+  const Finish finish(*this);
+  runner_.emplace(loop_, *pool_, prober_, [&](const std::string& id, const ProbeReport&) {
     runner_->remove(id);
     ++calls;
   });
@@ -321,6 +345,7 @@ TEST_F(ProbeRunnerTest, CallbackMayCallTheRunner) {
 TEST_F(ProbeRunnerTest, ManyProbesNeedNoMoreThreadsOrDescriptors) {
   start();
   std::atomic<int> execs{0};
+  const Finish finish(*this);
   const auto add = [&](int first, int count) {
     for (int i = first; i < first + count; ++i) {
       ProbeTarget target{"c" + std::to_string(i), "web", {}, {}, {}};
