@@ -57,6 +57,8 @@ class Group {
   // What a process must write "0" into to join the group by itself: cgroup.procs of every hierarchy, full paths.
   std::vector<std::string> join_files() const;
 
+  // Stops at the first value that the kernel refuses, with file, value and errno in the error; what was written before
+  // it stays.
   Result<Applied> apply(const Knobs& knobs, WeightFormula formula = WeightFormula::linear) const;
   Result<> write(const Write& write) const;
   Result<std::string> read_actual(const Write& write) const; // without the last newline
@@ -72,7 +74,8 @@ class Group {
   Result<> kill_all(Deadline deadline) const;
 
   Result<Statistics> statistics() const;
-  // Processes killed by the OOM killer in the group and below it. unimplemented without a memory controller.
+  // Processes killed by the OOM killer in the group and below it; v1 forgets those of groups that are removed.
+  // unimplemented without a memory controller.
   Result<std::uint64_t> oom_kill_count() const;
 
  private:

@@ -50,9 +50,10 @@ Result<std::vector<Target>> kill_listed(const Group& group, const std::vector<pi
   std::vector<Target> batch;
   for (std::size_t i = 0; i < pids.size(); ++i) {
     if (batch.size() == kBatch) batch.clear();
-    // Gone already, or 0: a process of another PID namespace, which only cgroup.kill reaches.
-    if (auto pidfd = pids[i] > 0 ? open_pidfd(pids[i]) : Result<UniqueFd>(UniqueFd()); pidfd && *pidfd)
-      batch.push_back({pids[i], std::move(*pidfd)});
+    // 0: a process of another PID namespace, which only cgroup.kill reaches.
+    auto pidfd = pids[i] > 0 ? open_pidfd(pids[i]) : Result<UniqueFd>(UniqueFd());
+    if (!pidfd && pidfd.error().code != Code::not_found) return Fail(std::move(pidfd).error());
+    if (pidfd && *pidfd) batch.push_back({pids[i], std::move(*pidfd)});
     if (batch.size() == kBatch || i + 1 == pids.size()) TRY(kill_batch(group, batch));
   }
   return batch;

@@ -15,6 +15,11 @@ namespace keelson::cgroups {
 void CgroupSystem::SetUp() {
   KEELSON_REQUIRE(test::is_root(), "needs root");
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  test::LeakScope scope;
+  scope.paths = {"/sys/fs/cgroup" + path()}; // other mounts and files are not this test's
+  scope.links = false;
+  scope.descriptors = true;
+  leaks_.emplace(scope);
   auto found = Hierarchy::detect();
   KEELSON_REQUIRE(found.has_value(), found.error().message);
   hierarchy_.emplace(std::move(*found));
@@ -30,6 +35,8 @@ void CgroupSystem::TearDown() {
     return waitpid(-1, nullptr, WNOHANG) < 0;
   });
   EXPECT_TRUE(no_children) << "a process is left";
+  hierarchy_.reset();
+  for (const std::string& leak : leaks_->leaks()) ADD_FAILURE() << "left behind: " << leak;
 }
 
 void CgroupSystem::clean() {

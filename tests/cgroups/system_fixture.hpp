@@ -4,6 +4,7 @@
 #include "base/process.hpp"
 #include "cgroups/group.hpp"
 #include "cgroups/hierarchy.hpp"
+#include "tests/support/leak_check.hpp"
 
 #include <gtest/gtest.h>
 
@@ -19,7 +20,7 @@ inline Deadline soon(int seconds = 20) {
 }
 
 // Makes itself the reaper of its descendants, removes the parent before and after every test, and fails a test that
-// leaves a process.
+// leaves a process or a descriptor.
 class CgroupSystem : public ::testing::Test {
  protected:
   void SetUp() override;
@@ -45,6 +46,7 @@ class CgroupSystem : public ::testing::Test {
   void clean();
 
   std::optional<Hierarchy> hierarchy_;
+  std::optional<test::LeakCheck> leaks_;
 };
 
 } // namespace keelson::cgroups

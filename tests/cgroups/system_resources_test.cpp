@@ -22,6 +22,7 @@ constexpr std::int64_t kMiB = 1 << 20;
 int touch_memory(std::size_t size) {
   void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 2;
+  (void)madvise(memory, size, MADV_NOHUGEPAGE); // a fault for every page
   memset(memory, 1, size);
   return 0;
 }
@@ -148,13 +149,15 @@ TEST_F(CgroupSystem, StatisticsShowWhatAProcessUses) {
   });
   const bool seen = test::poll_until(soon(), [&] {
     const auto stats = group.statistics();
-    return stats && stats->cpu->usage > std::chrono::milliseconds(20) && stats->memory->rss >= 20 * kMiB;
+    return stats && stats->cpu->usage > std::chrono::milliseconds(20) && stats->memory->rss >= 20 * kMiB &&
+           stats->memory->page_faults > 1000;
   });
   EXPECT_TRUE(seen);
   const auto stats = group.statistics();
   ASSERT_TRUE(stats) << stats.error().message;
   EXPECT_EQ(stats->pids->current, 1u);
-  EXPECT_GT(stats->memory->page_faults, 1000u);
+  const auto pressure = group.read(Controller::core, "cpu.pressure");
+  EXPECT_EQ(stats->cpu->pressure.has_value(), pressure.has_value());
   EXPECT_GE(stats->memory->usage, stats->memory->working_set);
   EXPECT_GE(stats->cpu->user + stats->cpu->system, std::chrono::milliseconds(10));
   ASSERT_TRUE(group.kill_all(soon()));
