@@ -40,17 +40,6 @@ std::string rotation_stamp() {
   return {text, size};
 }
 
-// Renames to the first free name of the second; RENAME_NOREPLACE so that nothing is overwritten.
-Result<std::string> rename_to_stamp(int dir, const std::string& name) {
-  const std::string base = name + "." + rotation_stamp();
-  for (unsigned attempt = 0; attempt < 1000; ++attempt) {
-    const std::string target = attempt == 0 ? base : fmt::format("{}-{:03}", base, attempt);
-    if (::renameat2(dir, name.c_str(), dir, target.c_str(), RENAME_NOREPLACE) == 0) return target;
-    if (errno != EEXIST) return fail_errno(errno, "rename {} to {}", name, target);
-  }
-  return fail(Code::resource_exhausted, "more than 1000 rotations of {} in one second", name);
-}
-
 } // namespace
 
 std::string log_timestamp() {
@@ -181,7 +170,7 @@ bool LogFile::tell_loss() {
 
 Result<> LogFile::rotate() {
   TRY_ASSIGN(const UniqueFd parent, open_at(AT_FDCWD, dir(), O_RDONLY | O_DIRECTORY));
-  const auto rotated = rename_to_stamp(parent.get(), name());
+  const auto rotated = rename_to_stamp(parent.get());
   if (!rotated && rotated.error().sys_errno != ENOENT) return Fail(rotated.error()); // ENOENT: somebody took it away
   // Old files go first: on a full disk that is what makes room for the new one.
   static_cast<void>(prune(parent.get()));
@@ -193,6 +182,24 @@ Result<> LogFile::rotate() {
   fd_ = std::move(opened->fd);
   size_ = 0;
   return {};
+}
+
+// Names sort in the order of the rotations, also of several in one second whose first ones have been deleted already.
+Result<std::string> LogFile::rename_to_stamp(int dir) {
+  constexpr unsigned kMaxPerSecond = 1000;
+  std::string stamp = rotation_stamp();
+  unsigned number = stamp == last_stamp_ ? last_number_ + 1 : 0;
+  for (; number < kMaxPerSecond; ++number) {
+    const std::string target =
+        number == 0 ? fmt::format("{}.{}", name(), stamp) : fmt::format("{}.{}-{:03}", name(), stamp, number);
+    if (::renameat2(dir, name().c_str(), dir, target.c_str(), RENAME_NOREPLACE) == 0) {
+      last_stamp_ = std::move(stamp);
+      last_number_ = number;
+      return target;
+    }
+    if (errno != EEXIST) return fail_errno(errno, "rename {} to {}", name(), target);
+  }
+  return fail(Code::resource_exhausted, "more than {} rotations of {} in one second", kMaxPerSecond, name());
 }
 
 Result<> LogFile::prune(int dir) {

@@ -71,6 +71,7 @@ class LogFile {
   void lose(std::size_t bytes, int reason);
   bool tell_loss();
   Result<> rotate();
+  Result<std::string> rename_to_stamp(int dir);
   Result<> prune(int dir);
   std::string dir() const;
   std::string name() const;
@@ -84,6 +85,8 @@ class LogFile {
   std::uint64_t lost_ = 0;
   std::uint64_t untold_loss_ = 0;
   int loss_reason_ = 0;
+  std::string last_stamp_; // of the last rotation
+  unsigned last_number_ = 0;
 };
 
 // "2026-11-22T18:55:00.123456789Z" now, in 30 characters.
