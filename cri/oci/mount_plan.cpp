@@ -114,7 +114,7 @@ Result<OciMount> cri_mount(const SpecInput& input, const Mount& mount, const std
   TRY(check_recursive_read_only(mount, input.runtime));
   TRY_ASSIGN(const std::string propagation, propagation_option(mount));
   OciMount result{destination, "bind", source, {"rbind", propagation}};
-  if (mount.has_image()) {
+  if (!mount.image().image().empty()) {
     result.options.insert(result.options.end(), {"ro", "noexec", "nosuid", "nodev"});
   } else {
     result.options.emplace_back(mount.recursive_read_only() ? "rro" : mount.readonly() ? "ro" : "rw");

@@ -89,7 +89,7 @@ Result<std::vector<std::string>> resolve_mount_sources(const runtime::v1::Contai
   for (int i = 0; i < config.mounts_size(); ++i) {
     const runtime::v1::Mount& mount = config.mounts(i);
     const auto index = static_cast<std::size_t>(i);
-    const bool is_image = mount.has_image();
+    const bool is_image = !mount.image().image().empty();
     auto source = is_image ? image_source(index < image_paths.size() ? image_paths[index] : "", mount.image_sub_path())
                            : host_source(mount.host_path());
     if (!source) return Fail(std::move(source).error().context(fmt::format("mounts[{}]", i)));

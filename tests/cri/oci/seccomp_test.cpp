@@ -113,6 +113,12 @@ TEST_F(DefaultProfile, CallsNewerThanTheProfileAnswerThatTheyAreMissing) {
   EXPECT_EQ(run([] { return ::syscall(600); }), ENOSYS);
 }
 
+TEST_F(DefaultProfile, TheX32InterfaceIsClosed) {
+  constexpr int kKilled = 255;
+  EXPECT_EQ(run([] { return ::syscall(SYS_getpid | 0x40000000L); }), kKilled);
+  EXPECT_EQ(run([] { return ::syscall(SYS_keyctl | 0x40000000L, 0, 0, 0, 0, 0); }), kKilled);
+}
+
 TEST(DefaultProfileConditions, CapabilitiesOpenTheirCalls) {
   const auto with = [](unsigned capability) {
     return *compile_seccomp(default_filter(kDefaultCaps | std::uint64_t{1} << capability));
