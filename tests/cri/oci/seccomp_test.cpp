@@ -83,10 +83,10 @@ TEST_F(DefaultProfile, DangerousCallsArePermissionErrors) {
 }
 
 TEST_F(DefaultProfile, NewNamespacesAreRefusedInEverySpelling) {
-  for (const unsigned long flag :
+  for (const long flag :
        {CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP}) {
     EXPECT_EQ(run([&] { return ::syscall(SYS_clone, flag | SIGCHLD, 0, 0, 0, 0); }), EPERM) << flag;
-    EXPECT_EQ(run([&] { return ::syscall(SYS_clone, flag | SIGCHLD | 1UL << 40, 0, 0, 0, 0); }), EPERM) << flag;
+    EXPECT_EQ(run([&] { return ::syscall(SYS_clone, flag | SIGCHLD | 1L << 40, 0, 0, 0, 0); }), EPERM) << flag;
     EXPECT_EQ(run([&] { return ::syscall(SYS_unshare, flag); }), EPERM) << flag;
   }
   EXPECT_EQ(run([] { return ::syscall(SYS_clone3, 0, 0); }), ENOSYS);
