@@ -7,6 +7,16 @@
 #include <cmath>
 
 namespace keelson::cgroups {
+namespace {
+
+// Cut off at 73 years, so that neither garbage nor sums overflow.
+std::chrono::nanoseconds duration(std::uint64_t count, std::uint64_t nanos_per_count) {
+  constexpr std::uint64_t kLongest = std::uint64_t{1} << 61;
+  return std::chrono::nanoseconds(
+      static_cast<std::int64_t>(std::min(count, kLongest / nanos_per_count) * nanos_per_count));
+}
+
+} // namespace
 
 std::uint64_t cpu_weight_from_shares(std::uint64_t shares, WeightFormula formula) {
   const std::uint64_t clamped = std::clamp(shares, kMinCpuShares, kMaxCpuShares);
@@ -61,13 +71,10 @@ Result<CpuStat> CpuStat::parse(std::string_view text) {
                               {"nr_throttled", &stat.throttled_periods},
                               {"throttled_usec", &throttled_usec},
                               {"throttled_time", &throttled_nsec}}));
-  const auto nanos = [](std::uint64_t usec) {
-    return std::chrono::nanoseconds(static_cast<std::int64_t>(usec * 1000));
-  };
-  stat.usage = nanos(usage_usec);
-  stat.user = nanos(user_usec);
-  stat.system = nanos(system_usec);
-  stat.throttled = nanos(throttled_usec) + std::chrono::nanoseconds(static_cast<std::int64_t>(throttled_nsec));
+  stat.usage = duration(usage_usec, 1000);
+  stat.user = duration(user_usec, 1000);
+  stat.system = duration(system_usec, 1000);
+  stat.throttled = duration(throttled_usec, 1000) + duration(throttled_nsec, 1);
   return stat;
 }
 

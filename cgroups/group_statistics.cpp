@@ -8,6 +8,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace keelson::cgroups {
 namespace {
 
@@ -71,8 +73,9 @@ Result<> add_cpuacct(const Group& group, CpuUsage& cpu) {
   if (!text) return {};
   TRY_ASSIGN(const auto ticks, CpuAcctStat::parse(*text));
   const auto tick = nanoseconds(std::chrono::seconds(1)) / sysconf(_SC_CLK_TCK);
-  cpu.user = tick * static_cast<std::int64_t>(ticks.user_ticks);
-  cpu.system = tick * static_cast<std::int64_t>(ticks.system_ticks);
+  constexpr std::uint64_t kMostTicks = std::uint64_t{1} << 37; // 43 years at 100 Hz
+  cpu.user = tick * static_cast<std::int64_t>(std::min(ticks.user_ticks, kMostTicks));
+  cpu.system = tick * static_cast<std::int64_t>(std::min(ticks.system_ticks, kMostTicks));
   return {};
 }
 

@@ -82,6 +82,14 @@ TEST(CpuStat, ReadsThrottlingOfV1InNanoseconds) {
   EXPECT_EQ(stat->throttled, nanoseconds(7));
 }
 
+TEST(CpuStat, CutsOffImpossibleTimes) {
+  const auto stat = CpuStat::parse("usage_usec 18446744073709551615\nthrottled_usec 18446744073709551615\n"
+                                   "throttled_time 18446744073709551615\n");
+  ASSERT_TRUE(stat);
+  EXPECT_GT(stat->usage.count(), 0);
+  EXPECT_GT(stat->throttled, stat->usage);
+}
+
 TEST(CpuStat, RejectsLinesOfAnotherShape) {
   EXPECT_FALSE(CpuStat::parse("usage_usec"));
   EXPECT_FALSE(CpuStat::parse("usage_usec x"));
