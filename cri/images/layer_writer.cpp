@@ -318,16 +318,24 @@ Result<> LayerWriter::make_node(const LayerAction& action) {
   return set_time(at, name, action.mtime);
 }
 
+// An inode for each of a million whiteouts would be a waste; a link needs none. 0 or an errno.
+int LayerWriter::make_whiteout(int parent, const std::string& name) {
+  if (whiteout_ && ::linkat(whiteout_.get(), "", parent, name.c_str(), AT_EMPTY_PATH) == 0) return 0;
+  if (whiteout_ && errno == EEXIST) return EEXIST;
+  if (::mknodat(parent, name.c_str(), S_IFCHR, makedev(0, 0)) != 0) return errno; // the first, or too many links
+  ++inodes_;
+  whiteout_.reset(::openat(parent, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  return 0;
+}
+
 // Whiteouts speak of the layers below only: what this layer itself has at the place stays, and hides them already. A
 // directory of this layer must not be merged with theirs any more.
 Result<> LayerWriter::whiteout(const LayerPlace& place) {
   TRY_ASSIGN(const Parent parent, parent_of(place));
   const int at = parent.fd->get();
-  if (::mknodat(at, place.name.c_str(), S_IFCHR, makedev(0, 0)) == 0) {
-    ++inodes_;
-    return {};
-  }
-  if (errno != EEXIST) return fail_errno(errno, "hide {}", printable(place.path()));
+  const int reason = make_whiteout(at, place.name);
+  if (reason == 0) return {};
+  if (reason != EEXIST) return fail_errno(reason, "hide {}", printable(place.path()));
   TRY_ASSIGN(const Occupant found, occupant(at, place.name));
   if (found != Occupant::directory) return {};
   TRY_ASSIGN(const auto fd, open_at(at, place.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));

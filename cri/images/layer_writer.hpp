@@ -57,12 +57,14 @@ class LayerWriter {
   Result<> make_hard_link(const LayerAction& action);
   Result<> make_node(const LayerAction& action);
   Result<> whiteout(const LayerPlace& place);
+  int make_whiteout(int parent, const std::string& name);
   Result<> opaque(const LayerPlace& place);
 
   std::shared_ptr<UniqueFd> root_;
   std::map<std::string, Parent> parents_; // emptied when anything is replaced
   std::set<std::string> implicit_;
   std::map<std::string, timespec> directory_times_;
+  UniqueFd whiteout_; // the last one made: the others are further names of it, as overlayfs itself does
   bool root_named_ = false;
   std::uint64_t bytes_ = 0;
   std::uint64_t inodes_ = 0;

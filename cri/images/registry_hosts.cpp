@@ -171,7 +171,7 @@ struct HostsFile {
 
 Result<> read_entry(const TomlEntry& entry, std::string_view directory, HostsFile& file) {
   const auto& path = entry.path;
-  if (path.size() == 1) {
+  if (path.size() == 1 && path[0] != "host") {
     if (path[0] != "server") return read_setting(entry, path[0], directory, file.server);
     TRY_ASSIGN(file.server.url, as_string(entry));
     return {};
