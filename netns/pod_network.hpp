@@ -22,7 +22,7 @@ struct PortMapping {
   Protocol protocol = Protocol::tcp;
   std::uint16_t container_port = 0;
   std::uint16_t host_port = 0;      // 0: no host port; such entries are ignored
-  std::optional<IpAddress> host_ip; // absent or unspecified: every address of the node
+  std::optional<IpAddress> host_ip; // absent: every address of the node; 0.0.0.0 or ::: every one of that family
   bool operator==(const PortMapping&) const = default;
 };
 
