@@ -158,8 +158,8 @@ void ImageStore::State::transfer(const std::string& key, const ImageReference& r
     if (known != pulls.end() && known->second == shared) pulls.erase(known);
   }
   const std::string id = result ? result->id : std::string();
+  if (!result) collect(); // layers that it had made already
   finish(*shared, std::move(result));
-  collect(); // layers of a pull that failed half-way
   if (!id.empty()) sync_layers(id);
   const std::lock_guard lock(mutex);
   if (--running_pulls == 0) idle.notify_all();
