@@ -166,7 +166,8 @@ Result<> BlobStore::prune_ingest(std::uint64_t max_bytes, const std::set<std::st
   std::uint64_t kept = 0;
   for (const auto& file : files) {
     kept += file.bytes;
-    if (kept > max_bytes || !is_sha256_digest("sha256:" + file.name)) TRY(remove_file_at(ingest_.get(), file.name));
+    const bool useless = file.bytes == 0 || !is_sha256_digest("sha256:" + file.name);
+    if (useless || kept > max_bytes) TRY(remove_file_at(ingest_.get(), file.name));
   }
   return {};
 }

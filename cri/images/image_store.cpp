@@ -67,7 +67,13 @@ Result<> ImageStore::State::load_index() {
   if (!exists(path)) return {};
   TRY_ASSIGN(const auto text, read_file(path, kMaxIndexBytes));
   auto decoded = decode_image_index(text);
-  if (!decoded) return Fail(std::move(decoded).error().context(path));
+  if (!decoded && decoded.error().code == Code::failed_precondition) // another version: not ours to judge
+    return Fail(std::move(decoded).error().context(path));
+  if (!decoded) { // images can be pulled again; a node that does not start cannot
+    log::error("{} is damaged and put aside; images must be pulled again: {}", path, decoded.error().message);
+    if (::rename(path.c_str(), (path + ".damaged").c_str()) != 0) return fail_errno(errno, "put {} aside", path);
+    return {};
+  }
   for (auto& [id, image] : *decoded) {
     std::string fault;
     for (const auto& blob : image.blobs)
