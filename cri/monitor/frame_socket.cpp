@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <iterator>
 
@@ -52,10 +53,11 @@ Result<> FrameSocket::send(std::string_view frame, const std::vector<int>& fds, 
   return {};
 }
 
-// False: nothing there now.
-Result<bool> FrameSocket::fill() {
+// Takes what the frame in the making lacks and nothing beyond it: whoever polls the descriptor must see that another
+// frame is there. False: nothing there now.
+Result<bool> FrameSocket::fill(std::size_t wanted) {
   char buffer[16384];
-  auto received = receive_with_fds(fd_.get(), buffer, sizeof buffer);
+  auto received = receive_with_fds(fd_.get(), buffer, std::min(wanted, sizeof buffer));
   if (!received && received.error().sys_errno == EAGAIN) return false;
   if (!received && received.error().sys_errno == ECONNRESET) return gone();
   if (!received) return Fail(std::move(received).error());
@@ -67,19 +69,20 @@ Result<bool> FrameSocket::fill() {
 
 Result<std::optional<ReceivedFrame>> FrameSocket::try_receive() {
   for (;;) {
+    std::size_t size = kHeaderSize;
     if (in_.size() >= kHeaderSize) {
       TRY_ASSIGN(const Header header, decode_header(in_));
-      const std::size_t size = kHeaderSize + header.size;
+      size += header.size;
       if (in_.size() >= size) {
         if (in_fds_.size() < header.fds) return fail(Code::internal, "the monitor's answer lacks a descriptor");
         ReceivedFrame frame{header, in_.substr(kHeaderSize, header.size), {}};
         std::move(in_fds_.begin(), in_fds_.begin() + header.fds, std::back_inserter(frame.fds));
         in_fds_.erase(in_fds_.begin(), in_fds_.begin() + header.fds);
-        in_.erase(0, size);
+        in_.clear();
         return std::optional<ReceivedFrame>(std::move(frame));
       }
     }
-    TRY_ASSIGN(const bool more, fill());
+    TRY_ASSIGN(const bool more, fill(size - in_.size()));
     if (!more) return std::optional<ReceivedFrame>();
   }
 }

@@ -48,7 +48,7 @@ class FrameSocket {
   Result<ReceivedFrame> exchange(const Result<std::string>& frame, const std::vector<int>& fds, Type reply_type,
                                  Deadline deadline);
   Result<> wait(short events, Deadline deadline);
-  Result<bool> fill();
+  Result<bool> fill(std::size_t wanted);
 
   UniqueFd fd_;
   std::uint32_t tag_ = 0;

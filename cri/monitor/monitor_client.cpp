@@ -161,8 +161,7 @@ Result<MonitorClient> MonitorClient::connect(const std::string& dir, Loop& loop,
   TRY(socket.call<monitor::Empty>(Type::subscribe, monitor::Empty{}, Type::done, deadline));
   auto state = std::make_shared<State>(dir, std::move(socket), loop, std::move(events));
   state->hello = std::move(hello);
-  // Armed from the loop's thread: what came right behind the reply is in the buffer already, and the watch alone would
-  // not tell of it.
+  // Armed from the loop's thread, which alone uses the socket and the watch from now on.
   loop.post([weak = std::weak_ptr<State>(state)] {
     const auto self = weak.lock();
     if (!self) return;
