@@ -84,6 +84,8 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
       ->allow_extra_args(false);
   add_options(app, overrides);
   app.add_flag("--show-config", line.show_config, "Print the configuration that results, and exit");
+  app.add_flag("--clean-up", line.clean_up,
+               "End every pod of this node, remove its bridge, rules, cgroups and mounts, and exit; images stay");
   app.add_flag("--check-config", line.check_only, "Check the configuration, and exit");
   try {
     app.parse(argc, argv);

@@ -12,6 +12,7 @@ struct CommandLine {
   Config config;
   bool show_config = false;
   bool check_only = false;
+  bool clean_up = false;
   std::optional<int> exit_status; // --help, --version and mistakes: already printed
 };
 

@@ -46,7 +46,8 @@ void await_termination(const sigset_t& signals) {
   }
 }
 
-int run(const Config& config) {
+// Starts the node, or cleans up after it; the exit status.
+int run(const Config& config, bool clean_up) {
   // Blocked before any thread exists, so that every thread inherits it and only sigwaitinfo takes them.
   const sigset_t signals = termination_signals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -54,9 +55,13 @@ int run(const Config& config) {
   ::umask(022);
   Loop loop;
   std::thread loop_thread([&loop] { loop.run(); });
-  auto node = Node::start(config, loop);
   int status = 0;
-  if (node) {
+  if (clean_up) {
+    if (const auto done = Node::clean_up(config, loop); !done) {
+      log::error("cannot clean up: {}", done.error().message);
+      status = 1;
+    }
+  } else if (auto node = Node::start(config, loop)) {
     ServiceManager service_manager(loop);
     service_manager.ready();
     log::info("keelsond {} is ready", KEELSON_VERSION);
@@ -86,7 +91,7 @@ int main(int argc, char** argv) {
     log::error("keelsond needs root: it makes namespaces, mounts and cgroups");
     return 1;
   }
-  return run(line->config);
+  return run(line->config, line->clean_up);
 }
 
 } // namespace

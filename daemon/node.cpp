@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "cgroups/driver.hpp"
+#include "cgroups/group.hpp"
 #include "cgroups/hierarchy.hpp"
 #include "config.h"
 #include "cri/grpc/server.hpp"
@@ -11,8 +12,10 @@
 #include "netns/bridge_network.hpp"
 #include "netns/cni_network.hpp"
 
+#include <sys/mount.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <optional>
 
 namespace keelson::daemon {
@@ -104,6 +107,9 @@ struct Node::Parts {
   std::unique_ptr<netns::PodNetwork> network;
   std::unique_ptr<cri::Runtime> runtime;
   std::unique_ptr<cri::GrpcServer> grpc;
+
+  Result<> take_lock(const Config& config);
+  Result<> open(const Config& config, Loop& loop);
 };
 
 Node::Node(std::unique_ptr<Parts> parts)
@@ -111,31 +117,59 @@ Node::Node(std::unique_ptr<Parts> parts)
 
 Node::~Node() = default;
 
-Result<std::unique_ptr<Node>> Node::start(const Config& config, Loop& loop) {
-  auto parts = std::make_unique<Parts>();
+Result<> Node::Parts::take_lock(const Config& config) {
   TRY_CONTEXT(make_dirs(config.state, 0711), "state directory");
   TRY_CONTEXT(make_dirs(config.root, 0711), "root directory");
-  auto lock = LockFile::acquire(config.state + "/lock");
-  if (!lock && lock.error().code == Code::already_exists)
+  auto held = LockFile::acquire(config.state + "/lock");
+  if (!held && held.error().code == Code::already_exists)
     return fail(Code::failed_precondition,
                 "another keelsond works on the state directory {}: stop it, or give this one another --state",
                 config.state);
-  if (!lock) return Fail(std::move(lock).error());
-  parts->lock = std::move(*lock);
-  TRY_ASSIGN(parts->hierarchy, cgroups::Hierarchy::detect());
-  log::info("cgroups: {}", parts->hierarchy->describe());
+  if (!held) return Fail(std::move(held).error());
+  lock = std::move(*held);
+  return {};
+}
+
+Result<> Node::Parts::open(const Config& config, Loop& loop) {
+  TRY(take_lock(config));
+  TRY_ASSIGN(hierarchy, cgroups::Hierarchy::detect());
+  log::info("cgroups: {}", hierarchy->describe());
   TRY_ASSIGN(const auto driver_kind, cgroups::parse_driver_kind(config.cgroups.driver));
-  parts->driver = cgroups::make_driver(driver_kind, *parts->hierarchy);
-  TRY_CONTEXT(([&]() -> Result<> {
-                TRY_ASSIGN(parts->network, open_network(config));
-                return {};
-              }()),
-              "pod network");
-  cri::RuntimeServices services{loop, parts->clock, *parts->hierarchy, *parts->driver, *parts->network};
-  TRY_ASSIGN(parts->runtime, cri::Runtime::start(runtime_options(config), services));
+  driver = cgroups::make_driver(driver_kind, *hierarchy);
+  auto opened = open_network(config);
+  if (!opened) return Fail(std::move(opened).error().context("pod network"));
+  network = std::move(*opened);
+  const cri::RuntimeServices services{loop, clock, *hierarchy, *driver, *network};
+  TRY_ASSIGN(runtime, cri::Runtime::start(runtime_options(config), services));
+  return {};
+}
+
+Result<std::unique_ptr<Node>> Node::start(const Config& config, Loop& loop) {
+  auto parts = std::make_unique<Parts>();
+  TRY(parts->open(config, loop));
   TRY_ASSIGN(parts->grpc, cri::GrpcServer::start({config.cri_socket(), config.cri.max_threads}, *parts->runtime));
   log::info("CRI on {}", config.cri_socket());
   return std::unique_ptr<Node>(new Node(std::move(parts)));
+}
+
+Result<> Node::clean_up(const Config& config, Loop& loop) {
+  Parts parts;
+  TRY(parts.open(config, loop));
+  TRY_ASSIGN(const auto listed, parts.runtime->list_pod_sandbox({}));
+  for (const auto& sandbox : listed.items()) {
+    runtime::v1::RemovePodSandboxRequest request;
+    request.set_pod_sandbox_id(sandbox.id());
+    TRY(parts.runtime->remove_pod_sandbox(request));
+  }
+  parts.runtime.reset();
+  if (auto* bridge = dynamic_cast<netns::BridgeNetwork*>(parts.network.get())) TRY(bridge->remove());
+  const Deadline deadline = Deadline::after(std::chrono::seconds(30));
+  for (const std::string& group : {"/" + config.cgroups.parent, "/" + config.cgroups.parent + "-monitors"})
+    TRY(cgroups::Group::remove(*parts.hierarchy, group, deadline));
+  for (const char* dir : {"/sandboxes", "/containers"})
+    if (::umount2((config.state + dir).c_str(), MNT_DETACH) != 0 && errno != EINVAL)
+      return fail_errno(errno, "unmount {}{}", config.state, dir);
+  return {};
 }
 
 } // namespace keelson::daemon

@@ -18,6 +18,10 @@ class Node {
   static Result<std::unique_ptr<Node>> start(const Config& config, Loop& loop);
   ~Node();
 
+  // Ends every pod of this node's state and removes what the node made on the machine: bridge, rules, cgroups, mounts.
+  // Images stay. For a node that goes away; refused while a keelsond runs on the state directory.
+  static Result<> clean_up(const Config& config, Loop& loop);
+
  private:
   struct Parts;
   explicit Node(std::unique_ptr<Parts> parts);
