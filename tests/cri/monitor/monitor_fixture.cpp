@@ -46,6 +46,12 @@ void make_rootfs(const std::string& root) {
 
 } // namespace
 
+bool is_running(const ProcessId& id) {
+  const auto now = process_id_of(id.pid);
+  const auto stat = read_file(fmt::format("/proc/{}/stat", id.pid));
+  return now && *now == id && stat && stat->find(") Z ") == std::string::npos;
+}
+
 MonitorClient::Events EventLog::callbacks() {
   MonitorClient::Events events;
   events.container_exited = [this](const monitor::ContainerExited& event) {
@@ -112,7 +118,7 @@ void MonitorTest::TearDown() {
     monitor_.reset();
   }
   for (const ProcessId& id : monitors_)
-    EXPECT_TRUE(test::poll_until(Deadline::after(std::chrono::seconds(5)), [&] { return !open_process(id); }))
+    EXPECT_TRUE(test::poll_until(Deadline::after(std::chrono::seconds(5)), [&] { return !is_running(id); }))
         << "monitor " << id.pid << " still runs";
   loop_.stop();
   if (loop_thread_.joinable()) loop_thread_.join();

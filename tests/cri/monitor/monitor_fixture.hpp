@@ -47,6 +47,9 @@ class EventLog {
   bool died_ = false;
 };
 
+// Neither gone nor a zombie (whose reaping is its new parent's business).
+bool is_running(const ProcessId& id);
+
 class MonitorTest : public ::testing::Test {
  protected:
   void SetUp() override;
