@@ -8,6 +8,7 @@
 #include "base/loop.hpp"
 #include "base/time.hpp"
 #include "daemon/pods/event_log.hpp"
+#include "qos/values.hpp"
 
 #include <chrono>
 #include <memory>
@@ -43,6 +44,8 @@ struct PodAgentOptions {
   bool seccomp_default = false; // the runtime's profile for containers that name none; else unconfined, as kubelet
   BackOffTimes restart;
   BackOffTimes pull;
+  qos::Node capacity;       // zeros: found out
+  qos::ValueOptions values; // as those of the tier tree
 };
 
 // All of it must outlive the agent.
