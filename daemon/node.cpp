@@ -9,8 +9,14 @@
 #include "config.h"
 #include "cri/grpc/server.hpp"
 #include "cri/server/runtime.hpp"
+#include "daemon/admin/admin_api.hpp"
+#include "daemon/pods/cri_pod_runtime.hpp"
+#include "daemon/pods/pod_agent.hpp"
+#include "daemon/pods/pod_runtime.hpp"
+#include "health/prober.hpp"
 #include "netns/bridge_network.hpp"
 #include "netns/cni_network.hpp"
+#include "qos/tier_tree.hpp"
 
 #include <sys/mount.h>
 #include <unistd.h>
@@ -96,6 +102,36 @@ cri::RuntimeOptions runtime_options(const Config& config) {
   return options;
 }
 
+std::string node_name(const Config& config) {
+  if (!config.node_name.empty()) return config.node_name;
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
+  return to_lower(name);
+}
+
+// What the machine has: CPUs that this process may use, and all memory.
+qos::Node node_capacity() {
+  qos::Node node;
+  node.cpu = MilliCpu{::sysconf(_SC_NPROCESSORS_ONLN) * 1000};
+  node.memory = Bytes{::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGESIZE)};
+  const auto sizes = list_dir("/sys/kernel/mm/hugepages");
+  if (!sizes) return node;
+  for (const std::string& name : *sizes) { // "hugepages-2048kB"
+    const std::size_t dash = name.find('-');
+    const auto kib = parse_int<std::int64_t>(std::string_view(name).substr(dash + 1, name.size() - dash - 3));
+    if (!kib) continue;
+    const std::int64_t mib = *kib / 1024;
+    node.huge_page_sizes.push_back(mib >= 1024 ? fmt::format("{}GB", mib / 1024) : fmt::format("{}MB", mib));
+  }
+  return node;
+}
+
+qos::ValueOptions value_options(const cgroups::Hierarchy& hierarchy) {
+  qos::ValueOptions options;
+  options.version = hierarchy.layout().version_of(cgroups::Controller::memory).value_or(cgroups::Version::v2);
+  return options;
+}
+
 } // namespace
 
 // In the order of making; destroyed the other way round.
@@ -106,10 +142,17 @@ struct Node::Parts {
   std::unique_ptr<cgroups::Driver> driver;
   std::unique_ptr<netns::PodNetwork> network;
   std::unique_ptr<cri::Runtime> runtime;
+  std::unique_ptr<qos::TierTree> tiers;
+  std::unique_ptr<health::Prober> prober;
+  std::unique_ptr<PodRuntime> pod_runtime;
+  std::unique_ptr<PodAgent> agent;
   std::unique_ptr<cri::GrpcServer> grpc;
+  std::unique_ptr<AdminServer> admin;
 
   Result<> take_lock(const Config& config);
   Result<> open(const Config& config, Loop& loop);
+  Result<> start_agent(const Config& config, Loop& loop);
+  Result<> serve(const Config& config);
 };
 
 Node::Node(std::unique_ptr<Parts> parts)
@@ -144,11 +187,54 @@ Result<> Node::Parts::open(const Config& config, Loop& loop) {
   return {};
 }
 
+Result<> Node::Parts::start_agent(const Config& config, Loop& loop) {
+  qos::TierTreeOptions tier_options;
+  TRY_ASSIGN(tier_options.parent, cgroups::GroupName::parse(config.cgroups.parent));
+  tier_options.capacity = node_capacity();
+  tier_options.values = value_options(*hierarchy);
+  PodAgentOptions options;
+  options.node_name = node_name(config);
+  options.manifest_dir = config.pods.manifest_dir;
+  options.log_dir = config.pods.log_dir;
+  options.root = config.root;
+  options.max_pods = static_cast<std::size_t>(config.pods.max_pods);
+  options.capacity = tier_options.capacity;
+  options.values = tier_options.values;
+  tiers = std::make_unique<qos::TierTree>(*driver, *hierarchy, std::move(tier_options));
+  TRY_CONTEXT(tiers->ensure_tiers(), "cgroup tiers");
+  prober = std::make_unique<health::Prober>();
+  pod_runtime = make_pod_runtime(*runtime);
+  TRY_ASSIGN(agent,
+             PodAgent::start(std::move(options), PodAgentServices{*pod_runtime, tiers.get(), loop, clock, *prober}));
+  log::info("static pods from {}", config.pods.manifest_dir);
+  return {};
+}
+
+Result<> Node::Parts::serve(const Config& config) {
+  AdminServices services{*runtime, *hierarchy};
+  services.tiers = tiers.get();
+  if (agent != nullptr) {
+    services.pods = [pods = agent.get()] { return pods->pods(); };
+    services.wait_events = [pods = agent.get()](std::uint64_t after, Deadline deadline) {
+      return pods->events().wait(after, deadline);
+    };
+  }
+  services.node_name = node_name(config);
+  services.config_text = config_text(config);
+  services.cri_socket = config.cri_socket();
+  AdminServerOptions options;
+  options.socket = config.admin_socket();
+  TRY_ASSIGN(admin, AdminServer::start(std::move(options), make_admin_handler(std::move(services))));
+  TRY_ASSIGN(grpc, cri::GrpcServer::start({config.cri_socket(), config.cri.max_threads}, *runtime));
+  log::info("CRI on {}", config.cri_socket());
+  return {};
+}
+
 Result<std::unique_ptr<Node>> Node::start(const Config& config, Loop& loop) {
   auto parts = std::make_unique<Parts>();
   TRY(parts->open(config, loop));
-  TRY_ASSIGN(parts->grpc, cri::GrpcServer::start({config.cri_socket(), config.cri.max_threads}, *parts->runtime));
-  log::info("CRI on {}", config.cri_socket());
+  if (config.does("pods")) TRY(parts->start_agent(config, loop));
+  TRY(parts->serve(config));
   return std::unique_ptr<Node>(new Node(std::move(parts)));
 }
 
