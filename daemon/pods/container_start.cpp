@@ -17,6 +17,24 @@ namespace {
 
 constexpr std::chrono::minutes kHookTimeout{10}; // of postStart; kubelet has none
 
+// Without the container's id, which is another one at every attempt: the events of one cause are to be counted as one.
+std::string without_ids(std::string_view text) {
+  constexpr std::size_t kId = 64;
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find_first_not_of("0123456789abcdef", at), text.size());
+    if (end - at == kId) {
+      if (out.ends_with(' ')) out.pop_back();
+      at = end;
+      continue;
+    }
+    const std::size_t next = std::max(end, at + 1);
+    out += text.substr(at, next - at);
+    at = next;
+  }
+  return out;
+}
+
 } // namespace
 
 void PodWorker::fail_container(const std::string& name, std::string reason, std::string message) {
@@ -153,6 +171,7 @@ api::Pod PodWorker::pod_with_status(const PodRecord& record) const {
 Result<> PodWorker::launch(const Action& action, const PodRecord& record, const api::Container& container,
                            const ImageFacts& image) {
   const auto refuse = [&](std::string reason, Error error) -> Result<> {
+    error.message = without_ids(error.message);
     fail_container(container.name, std::move(reason), error.message);
     return Fail(std::move(error));
   };

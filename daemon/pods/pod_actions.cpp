@@ -32,6 +32,8 @@ Result<> PodWorker::act(const Action& action, const PodRecord& record) {
   case Action::Kind::stop_sandbox:
     return context_.runtime.stop_sandbox(action.id);
   case Action::Kind::remove_sandbox:
+    // First, so that an agent that dies in between still finds the pod, and ends it once more.
+    if (is_terminating()) TRY(remove_tree(log_dir_of(context_, pod_)));
     return context_.runtime.remove_sandbox(action.id);
   case Action::Kind::start:
     start_container(action, record);
@@ -132,8 +134,6 @@ Result<> PodWorker::finish() {
   if (context_.tiers != nullptr) TRY(context_.tiers->remove_pod(uid, Deadline::after(kGroupRemoval)));
   finished_ = true;
   if (!gone) return {};
-  if (auto removed = remove_tree(log_dir_of(context_, pod_)); !removed)
-    log::warning("pod {}: {}", full_name(pod_), removed.error().message);
   log::info("pod {} ({}) is gone", full_name(pod_), uid);
   unwatch_ended({});
   detach();

@@ -97,7 +97,7 @@ bool PodWorker::sync() {
   adopted_ = true;
   bool acted = false;
   for (const Action& action : plan.actions) {
-    if (action.kind == Action::Kind::finish && finished_) continue;
+    if (action.kind == Action::Kind::finish && finished_ && !is_terminating()) continue;
     auto done = act(action, *record);
     if (!done) {
       retry_later(done.error());
