@@ -144,12 +144,12 @@ Result<ImageReference> parse_image_reference(std::string_view text) {
     if (!valid_tag(reference.tag)) return bad(text, "the tag must be up to 128 letters, digits, '_', '.' and '-'");
     rest = rest.substr(0, colon);
   }
-  if (const auto fault = repository_fault(rest)) return bad(text, *fault);
   reference.repository = rest;
   if (reference.registry.empty() || reference.registry == "index.docker.io") reference.registry = "docker.io";
   if (!valid_registry(reference.registry)) return bad(text, "the registry is not a host name with an optional port");
   if (reference.registry == "docker.io" && reference.repository.find('/') == std::string::npos)
     reference.repository = "library/" + reference.repository;
+  if (const auto fault = repository_fault(reference.repository)) return bad(text, *fault);
   if (reference.tag.empty() && reference.digest.empty()) reference.tag = "latest";
   return reference;
 }

@@ -18,10 +18,11 @@ void check(bool holds) {
 }
 
 void check_place(const LayerPlace& place) {
-  check(place.path().size() <= kMaxLayerPath && place.path().find('\0') == std::string::npos);
+  const std::string path = place.path();
+  check(path.size() <= kMaxLayerPath && path.find('\0') == std::string::npos);
   if (place.name.empty()) return check(place.parent.empty());
   std::size_t depth = 0;
-  for (const auto part : split(place.path(), '/')) {
+  for (const auto part : split(path, '/')) {
     check(!part.empty() && part != "." && part != ".." && part.size() <= 255);
     ++depth;
   }

@@ -66,7 +66,7 @@ TEST(ImageReference, RefusesWhatNoRegistryWouldTake) {
                                   std::string("a..b"),
                                   std::string("_a"),
                                   std::string(64, 'a'),
-                                  std::string(300, 'a'),
+                                  std::string(300, 'a'), std::string(250, 'a'),
                                   std::string(2000, 'a'),
                                   "a:" + std::string(129, 'b'),
                                   std::string("host.com/"),
