@@ -37,7 +37,6 @@ struct AgentContext {
   EventLog events;
   PodVolumes volumes;
   std::atomic<bool> ending{false};
-  std::stop_source ending_source; // breaks off pulls
 
   std::mutex probed_mutex;                                    // guards the two maps
   std::map<std::string, std::weak_ptr<PodWorker>> probed;     // by container id

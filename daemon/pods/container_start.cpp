@@ -63,7 +63,10 @@ void PodWorker::start_container(const Action& action, const PodRecord& record) {
     return;
   }
   if (!*ready) return;
-  local_[container->name].pulled = false;
+  {
+    const std::lock_guard lock(mutex_);
+    local_[container->name].pulled = false;
+  }
   auto launched = launch(action, record, *container, image);
   if (launched) {
     const std::lock_guard lock(mutex_);
@@ -115,7 +118,7 @@ void PodWorker::pull(const api::Container& container) {
     AgentContext& context = self->context_;
     if (context.ending) return;
     const SteadyTime begin = context.clock.now();
-    auto result = context.runtime.pull(container.image, context.ending_source.get_token());
+    auto result = context.runtime.pull(container.image, self->pull_stop_.get_token());
     if (context.ending) return;
     self->pull_ended(container, std::move(result), context.clock.now() - begin);
   });
@@ -123,7 +126,9 @@ void PodWorker::pull(const api::Container& container) {
 
 void PodWorker::pull_ended(const api::Container& container, Result<> result, std::chrono::nanoseconds took) {
   const std::string& image = container.image;
-  if (result) {
+  if (!result && is_terminating()) {
+    // Broken off: nobody waits for it.
+  } else if (result) {
     context_.add_event(
         pod_, EventType::normal, "Pulled",
         fmt::format("Successfully pulled image \"{}\" in {:.3f}s", image, std::chrono::duration<double>(took).count()),

@@ -110,6 +110,16 @@ class CriPodRuntime final : public PodRuntime {
     return records;
   }
 
+  Result<std::vector<std::string>> sandbox_uids() override {
+    TRY_ASSIGN(const auto sandboxes, runtime_.list_pod_sandbox({}));
+    std::vector<std::string> uids;
+    for (const v1::PodSandbox& sandbox : sandboxes.items()) {
+      uids.push_back(sandbox.id());
+      if (!sandbox.metadata().uid().empty()) uids.push_back(sandbox.metadata().uid());
+    }
+    return uids;
+  }
+
   Result<std::string> run_sandbox(const v1::PodSandboxConfig& config, const std::string& handler) override {
     v1::RunPodSandboxRequest request;
     *request.mutable_config() = config;

@@ -192,13 +192,13 @@ void PodAgent::State::remove_strays() {
     for (const auto& [uid, worker] : workers) known.insert(uid);
   }
   if (context.tiers != nullptr) {
+    // Pods that others made over CRI may have groups below the tiers as well.
+    const auto in_use = context.runtime.sandbox_uids();
     const auto unknown = context.tiers->unknown_pods();
-    if (!unknown) log::warning("groups of pods: {}", unknown.error().message);
-    for (const std::string& uid : unknown ? *unknown : std::vector<std::string>{}) {
-      if (known.contains(uid)) continue;
-      // A pod made over CRI by somebody else may use a group below the tiers as well.
-      const auto record = context.runtime.observe(uid);
-      if (!record || !record->sandboxes.empty()) continue;
+    if (!unknown || !in_use)
+      log::warning("groups of unknown pods: {}", (unknown ? in_use.error() : unknown.error()).message);
+    for (const std::string& uid : unknown&& in_use ? *unknown : std::vector<std::string>{}) {
+      if (known.contains(uid) || std::find(in_use->begin(), in_use->end(), uid) != in_use->end()) continue;
       auto removed = context.tiers->remove_pod(uid, Deadline::after(kGroupRemoval));
       if (!removed) log::info("group of the unknown pod {} stays: {}", uid, removed.error().message);
     }
@@ -259,7 +259,6 @@ void PodAgent::State::close() {
     const std::lock_guard lock(mutex);
     context.ending = true;
   }
-  context.ending_source.request_stop();
   context.events.close();
   watch.reset();
   context.runtime.listen({});

@@ -118,9 +118,13 @@ void PodWorker::announce_back_offs(const Plan& plan, const PodRecord& record) {
   for (const auto& [name, waiting] : plan.waiting) {
     if (waiting.reason != "CrashLoopBackOff") continue;
     const ContainerRecord* ended = record.newest(name);
-    Local& local = local_[name];
-    if (ended == nullptr || local.announced_crash == ended->id) continue;
-    local.announced_crash = ended->id;
+    if (ended == nullptr) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      Local& local = local_[name];
+      if (local.announced_crash == ended->id) continue;
+      local.announced_crash = ended->id;
+    }
     context_.add_event(pod_, EventType::warning, "BackOff",
                        fmt::format("Back-off restarting failed container {} in pod {}_{}({})", name, pod_.metadata.name,
                                    pod_.metadata.namespace_, pod_.metadata.uid),
@@ -137,7 +141,11 @@ void PodWorker::publish(const PodRecord& record, const Plan& plan) {
   status_ = pod_status({pod_, record, plan, std::move(probed), end_messages_, context_.options.host_addresses,
                         context_.clock.wall_now(), seen_at_},
                        first ? api::PodStatus{} : status_);
-  if (sandbox_failure_ && status_.phase == api::PodPhase::pending) {
+  if (plan.expired) {
+    status_.phase = api::PodPhase::failed;
+    status_.reason = "DeadlineExceeded";
+    status_.message = "Pod was active on the node longer than the specified deadline";
+  } else if (sandbox_failure_ && status_.phase == api::PodPhase::pending) {
     status_.reason = sandbox_failure_->reason;
     status_.message = sandbox_failure_->message;
   }

@@ -26,7 +26,7 @@ class Planner {
       return std::move(plan_);
     }
     collect_garbage();
-    plan_.finished = ended_for_good();
+    plan_.finished = ended_for_good() || past_deadline();
     if (plan_.finished) {
       plan_.initialized = true;
       wind_down();
@@ -118,6 +118,14 @@ class Planner {
       if (record == nullptr) return lost_with_sandbox();
       return record->state == RecordState::exited && !is_restarted(in_.pod, container, *record);
     });
+  }
+
+  bool past_deadline() {
+    if (!in_.pod.spec.active_deadline_seconds) return false;
+    const WallTime until = in_.seen_at + std::chrono::seconds(*in_.pod.spec.active_deadline_seconds);
+    plan_.expired = until <= in_.now;
+    if (!plan_.expired) wake(until);
+    return plan_.expired;
   }
 
   // A pod that is never restarted gets no second sandbox: what has not run by then will not run.

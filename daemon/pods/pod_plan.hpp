@@ -54,6 +54,7 @@ struct PlanInput {
   BackOffTimes restart;
   WallTime now{};
   bool terminating = false;
+  WallTime seen_at{}; // spec.activeDeadlineSeconds counts from here
 };
 
 struct Action {
@@ -87,6 +88,7 @@ struct Plan {
   std::optional<WallTime> wake_at;        // when to ask again without an event
   bool initialized = false;
   bool finished = false; // every container has ended for good
+  bool expired = false;  // the pod's active deadline has passed
 };
 
 Plan plan_pod(const PlanInput& input);

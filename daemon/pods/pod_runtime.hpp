@@ -109,6 +109,9 @@ class PodRuntime {
   virtual Result<PodRecord> observe(const std::string& uid) = 0;
   virtual Result<std::vector<PodRecord>> list(const std::string& agent) = 0; // pods with this value of kAgent
 
+  // The pod uids, and ids, of all sandboxes, whoever made them: names of pod groups that are in use.
+  virtual Result<std::vector<std::string>> sandbox_uids() = 0;
+
   virtual Result<std::string> run_sandbox(const ::runtime::v1::PodSandboxConfig& config,
                                           const std::string& handler) = 0;
   virtual Result<> stop_sandbox(const std::string& id) = 0;

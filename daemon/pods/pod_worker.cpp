@@ -42,6 +42,7 @@ void PodWorker::terminate() {
     const std::lock_guard lock(mutex_);
     if (terminating_since_) return;
     terminating_since_ = context_.clock.wall_now();
+    pull_stop_.request_stop();
   }
   wake();
 }
@@ -54,6 +55,7 @@ bool PodWorker::is_terminating() const {
 void PodWorker::detach() {
   const std::lock_guard lock(mutex_);
   ended_ = true;
+  pull_stop_.request_stop();
   if (timer_ != 0) context_.loop.cancel_timer(timer_);
   timer_ = 0;
 }
@@ -87,7 +89,7 @@ bool PodWorker::sync() {
   {
     const std::lock_guard lock(mutex_);
     plan = plan_pod({pod_, *record, memory_, sandbox_failure_, context_.options.restart, context_.clock.wall_now(),
-                     terminating_since_.has_value()});
+                     terminating_since_.has_value(), seen_at_});
   }
   announce_back_offs(plan, *record);
   publish(*record, plan);

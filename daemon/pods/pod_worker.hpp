@@ -90,7 +90,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Loop::Id timer_ = 0;
   std::optional<WallTime> terminating_since_;
   WallTime seen_at_;
-  std::map<std::string, ContainerMemory> memory_;   // by container name
+  std::map<std::string, ContainerMemory> memory_; // by container name
+  std::stop_source pull_stop_;
   std::map<std::string, Local> local_;              // by container name
   std::map<std::string, std::string> end_messages_; // by container id
   std::optional<FailedAttempt> sandbox_failure_;
