@@ -238,9 +238,11 @@ TEST_F(MonitorTest, InfraProcessReapsAndIsConfined) {
   ASSERT_GT(::readlink((proc + "/exe").c_str(), exe, sizeof exe - 1), 0);
   EXPECT_TRUE(std::string_view(exe).starts_with("/memfd:")) << exe;
   // Orphans of a container in its namespace are reaped by it.
-  ASSERT_TRUE(run({.id = "c",
-                   .args = {"sh", "-c", "for i in 1 2 3 4 5; do sh -c 'sleep 0.05 & '; done; sleep 1000"},
-                   .pid_namespace = proc + "/ns/pid"}));
+  ASSERT_TRUE(
+      run({.id = "c",
+           .args = {"sh", "-c", "for i in 1 2 3 4 5; do sh -c 'sleep 0.05 & '; done; echo orphaned; exec sleep 1000"},
+           .pid_namespace = proc + "/ns/pid"}));
+  ASSERT_TRUE(poll_until(soon(), [&] { return log_content(log_text("c"), "stdout") == "orphaned\n"; }));
   EXPECT_TRUE(poll_until(soon(), [&] {
     const auto children = read_file(fmt::format("{}/task/{}/children", proc, infra->pid));
     return children && trim(*children).empty();

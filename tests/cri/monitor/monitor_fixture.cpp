@@ -44,6 +44,11 @@ void make_rootfs(const std::string& root) {
   for (const char* applet : kApplets) ASSERT_EQ(::symlink("busybox", (root + "/bin/" + applet).c_str()), 0) << applet;
 }
 
+// On unified cgroups every controller is in the one hierarchy.
+std::string hierarchy_root(const std::string& controller) {
+  return test::has_unified_cgroups() ? "/sys/fs/cgroup" : "/sys/fs/cgroup/" + controller;
+}
+
 } // namespace
 
 bool is_running(const ProcessId& id) {
@@ -123,10 +128,11 @@ void MonitorTest::TearDown() {
   loop_.stop();
   if (loop_thread_.joinable()) loop_thread_.join();
   for (const char* hierarchy : kHierarchies) {
-    const std::string path = fmt::format("/sys/fs/cgroup/{}/{}", hierarchy, cgroup_parent_);
+    const std::string path = fmt::format("{}/{}", hierarchy_root(hierarchy), cgroup_parent_);
     EXPECT_TRUE(test::poll_until(Deadline::after(std::chrono::seconds(5)), [&] {
       return ::rmdir(path.c_str()) == 0 || errno == ENOENT;
     })) << path;
+    if (test::has_unified_cgroups()) break;
   }
 }
 
@@ -187,7 +193,8 @@ monitor::CreateRequest MonitorTest::create_request(const TestContainer& containe
   request.log_max_size = container.log_max_size;
   request.log_max_files = container.log_max_files;
   request.exit_record = dir_ / ("logs/" + container.id + ".exit");
-  request.memory_events = cgroup("memory", container.id) + "/memory.oom_control";
+  request.memory_events =
+      cgroup("memory", container.id) + (test::has_unified_cgroups() ? "/memory.events" : "/memory.oom_control");
   request.tty = container.tty;
   request.stdin_open = container.stdin_open;
   request.timeout_ms = 20000;
@@ -219,7 +226,7 @@ monitor::ExecRequest MonitorTest::exec_request(const std::string& id, std::vecto
     const std::string path = cgroup(hierarchy, id);
     if (std::string_view(hierarchy) == "freezer")
       request.tracking_cgroup = path;
-    else if (exists(path))
+    else if (exists(path) && !test::has_unified_cgroups())
       request.cgroup_procs.push_back(path + "/cgroup.procs");
   }
   request.timeout_ms = 20000;
@@ -231,7 +238,7 @@ std::string MonitorTest::log_text(const std::string& id) const {
 }
 
 std::string MonitorTest::cgroup(const std::string& controller, const std::string& id) const {
-  return fmt::format("/sys/fs/cgroup/{}/{}/{}", controller, cgroup_parent_, id);
+  return fmt::format("{}/{}/{}", hierarchy_root(controller), cgroup_parent_, id);
 }
 
 std::optional<monitor::ExitRecord> MonitorTest::exit_record(const std::string& id) const {
