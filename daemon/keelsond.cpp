@@ -53,6 +53,7 @@ int run(const Config& config, bool clean_up) {
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   ::umask(022);
+  ServiceManager service_manager = ServiceManager::take_from_environment();
   Loop loop;
   std::thread loop_thread([&loop] { loop.run(); });
   int status = 0;
@@ -62,11 +63,10 @@ int run(const Config& config, bool clean_up) {
       status = 1;
     }
   } else if (auto node = Node::start(config, loop)) {
-    ServiceManager service_manager(loop);
-    service_manager.ready();
+    service_manager.ready(loop);
     log::info("keelsond {} is ready", KEELSON_VERSION);
     await_termination(signals);
-    service_manager.stopping();
+    service_manager.stopping(loop);
     node->reset();
   } else {
     log::error("cannot start: {}", node.error().message);
