@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <set>
 
 namespace keelson::cri {
 
@@ -41,10 +42,26 @@ bool is_final(Code code) {
 struct RegistryClient::State {
   RegistryClientOptions options;
   std::deque<RegistrySession> sessions;
+  std::mutex mutex;           // guards down
+  std::set<std::size_t> down; // sessions that did not answer: the next ones are asked instead
+
+  bool is_down(std::size_t number) {
+    const std::lock_guard lock(mutex);
+    return down.count(number) != 0;
+  }
+  void set_down(std::size_t number) {
+    const std::lock_guard lock(mutex);
+    down.insert(number);
+  }
+  // A mirror that fails costs one more try; only what nobody else can give is asked for longer.
+  unsigned max_tries(const RegistrySession& session) const {
+    return &session == &sessions.back() ? options.max_retries : std::min(options.max_retries, 1U);
+  }
 
   // Repeats one request to one host. `progress` says how far it is: getting on sets the count of tries back.
   template <class Request>
-  auto repeat(const Request& request, const std::function<std::uint64_t()>& progress) -> decltype(request()) {
+  auto repeat(const RegistrySession& session, const Request& request, const std::function<std::uint64_t()>& progress)
+      -> decltype(request()) {
     unsigned tries = 0;
     std::uint64_t before = progress();
     for (unsigned breaks = 0;; ++breaks) {
@@ -52,7 +69,7 @@ struct RegistryClient::State {
       if (answer || answer.error().code != Code::unavailable || breaks >= kMaxBreaks) return answer;
       if (progress() > before) tries = 0;
       before = progress();
-      if (tries >= options.max_retries) return answer;
+      if (tries >= max_tries(session)) return answer;
       const auto delay = std::min(options.retry_delay * (1U << std::min(tries, 10U)), kMaxDelay);
       ++tries;
       if (!wait_for(delay, options.cancel)) return fail(Code::cancelled, "cancelled");
@@ -64,10 +81,12 @@ struct RegistryClient::State {
   auto ask_hosts(Ability ability, const Request& request) -> decltype(request(sessions.front())) {
     std::string earlier;
     std::optional<Error> last;
-    for (auto& session : sessions) {
-      if (!is_able(session.host(), ability)) continue;
+    for (std::size_t number = 0; number < sessions.size(); ++number) {
+      auto& session = sessions[number];
+      if (!is_able(session.host(), ability) || is_down(number)) continue;
       auto answer = request(session);
       if (answer || is_final(answer.error().code)) return answer;
+      if (answer.error().code == Code::unavailable && number + 1 < sessions.size()) set_down(number);
       if (last) earlier += (earlier.empty() ? "" : "; ") + last->message;
       last = std::move(answer).error();
     }
@@ -106,7 +125,8 @@ Result<SourceDocument> RegistryClient::State::manifest_from(RegistrySession& ses
   get.path = "/" + options.reference.repository + "/manifests/" + reference;
   get.accept = kManifestAccept;
   get.max_body = options.max_manifest_bytes;
-  TRY_ASSIGN(auto answer, repeat([&] { return session.get(get); }, [] { return std::uint64_t{0}; }));
+  TRY_ASSIGN(auto answer, repeat(
+                              session, [&] { return session.get(get); }, [] { return std::uint64_t{0}; }));
   SourceDocument document;
   document.media_type = printable(answer.header("content-type"), 255);
   document.digest = sha256_digest(answer.body);
@@ -139,7 +159,8 @@ Result<std::string> RegistryClient::document(const Descriptor& blob) {
   get.path = "/" + state_->options.reference.repository + "/blobs/" + blob.digest;
   get.max_body = std::max<std::size_t>(blob.size, std::size_t{16} << 10);
   return state_->ask_hosts(Ability::pull, [&](RegistrySession& session) -> Result<std::string> {
-    TRY_ASSIGN(auto answer, state_->repeat([&] { return session.get(get); }, [] { return std::uint64_t{0}; }));
+    TRY_ASSIGN(auto answer, state_->repeat(
+                                session, [&] { return session.get(get); }, [] { return std::uint64_t{0}; }));
     if (answer.body.size() != blob.size || sha256_digest(answer.body) != blob.digest)
       return fail(Code::data_loss, "registry {}: blob {} came with other content", session.host().base.authority(),
                   blob.digest);
@@ -167,7 +188,7 @@ Result<> RegistryClient::State::blob_from(RegistrySession& session, BlobIngest& 
   };
   // Bytes of an earlier try may be wrong: then once more from the start, with nothing of it.
   for (bool resumed = ingest.size() > 0;; resumed = false) {
-    if (!ingest.full() || ingest.size() == 0) TRY(repeat(request, [&] { return ingest.size(); }));
+    if (!ingest.full() || ingest.size() == 0) TRY(repeat(session, request, [&] { return ingest.size(); }));
     auto checked = ingest.check();
     if (checked) return {};
     TRY(ingest.reset());

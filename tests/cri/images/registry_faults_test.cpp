@@ -433,6 +433,22 @@ TEST_F(RegistryFaults, MirrorsAreAskedInOrder) {
   for (const auto& asked : good.requests()) EXPECT_EQ("", asked.query);
 }
 
+TEST_F(RegistryFaults, ADeadMirrorIsAskedOnceOrTwice) {
+  int asked = 0;
+  FaultServer dead([&](const FaultRequest&) {
+    ++asked;
+    return FaultAnswer{503, {}, ""};
+  });
+  FaultServer good([&](const FaultRequest& request) { return honest(request); });
+  ASSERT_TRUE(make_dirs(dir / "certs.d/example.com", 0755));
+  ASSERT_TRUE(write_file_atomic(dir / "certs.d/example.com/hosts.toml",
+                                fmt::format("server = \"{}\"\n[host.\"{}\"]\n", good.url(), dead.url())));
+  PullRequest request;
+  request.reference = "example.com/app:1";
+  EXPECT_TRUE(store->pull(request));
+  EXPECT_EQ(2, asked);
+}
+
 TEST_F(RegistryFaults, BusyServersAreTriedAgain) {
   int tries = 0;
   FaultServer server([&](const FaultRequest& request) {
