@@ -19,6 +19,8 @@ namespace {
 constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_ATTRIB |
                                   IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 constexpr std::chrono::seconds kRewatchDelay{2};
+// Between an event and the look: editors write a temporary file beside the manifest and rename it at once.
+constexpr std::chrono::milliseconds kSettleTime{25};
 
 bool is_manifest_name(const std::string& name) {
   return !name.empty() && name.front() != '.' && name.back() != '~';
@@ -49,7 +51,7 @@ struct ManifestWatch::State : std::enable_shared_from_this<State> {
   Loop::Id watch_id = 0;
   Loop::Id timer = 0;
   bool watching = false; // the directory itself
-  bool scan_posted = false;
+  bool scan_due = false; // a timer or a worker has it
   bool ended = false;
 
   std::mutex scan_mutex; // keeps scans apart, guards set and the listener's calls
@@ -96,15 +98,21 @@ struct ManifestWatch::State : std::enable_shared_from_this<State> {
       const std::lock_guard lock(mutex);
       watching = false;
     }
-    post_scan();
+    scan_after(kSettleTime);
+  }
+
+  void scan_after(std::chrono::nanoseconds delay) {
+    const std::lock_guard lock(mutex);
+    if (scan_due || ended) return;
+    scan_due = true;
+    timer = loop.run_after(delay, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->post_scan();
+    });
   }
 
   void post_scan() {
-    {
-      const std::lock_guard lock(mutex);
-      if (scan_posted || ended) return;
-      scan_posted = true;
-    }
+    const std::lock_guard lock(mutex);
+    if (ended) return;
     pool.post([self = shared_from_this()] { self->scan(); });
   }
 
@@ -114,11 +122,7 @@ struct ManifestWatch::State : std::enable_shared_from_this<State> {
       if (watching) return true;
     }
     if (watch_directory()) return true;
-    const std::lock_guard lock(mutex);
-    if (ended) return false;
-    timer = loop.run_after(kRewatchDelay, [weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->post_scan();
-    });
+    scan_after(kRewatchDelay);
     return false;
   }
 
@@ -126,7 +130,7 @@ struct ManifestWatch::State : std::enable_shared_from_this<State> {
     const std::lock_guard scanning(scan_mutex);
     {
       const std::lock_guard lock(mutex);
-      scan_posted = false;
+      scan_due = false;
       if (ended) return;
     }
     const bool watched = ensure_watched();
