@@ -35,7 +35,7 @@ struct Parser {
   CLI::App& command(CLI::App& parent, const std::string& name, const std::string& help, const std::string& examples,
                     std::function<Result<int>()> run) {
     CLI::App& added = *parent.add_subcommand(name, help);
-    added.footer("\nExamples:\n" + examples);
+    added.footer("Examples:\n" + examples);
     added.callback([this, run = std::move(run)] { chosen = run; });
     return added;
   }
@@ -43,7 +43,7 @@ struct Parser {
 
 CLI::Option& output_option(CLI::App& app, Output& output, const std::vector<std::string>& forms) {
   return *app.add_option("-o,--output", output.form, "Form: " + CLI::detail::join(forms, ", "))
-              ->check(CLI::IsMember(forms))
+              ->check(CLI::IsMember(forms).description(""))
               ->type_name("FORM");
 }
 
@@ -118,7 +118,7 @@ void add_logs(Parser& parser) {
   app.add_option("--since", arguments->since, "Only lines since a time, or in a duration until now (30s, 5m, 1h30m)")
       ->type_name("TIME");
   app.add_option("--stream", arguments->stream, "Only stdout or stderr")
-      ->check(CLI::IsMember({"all", "stdout", "stderr"}))
+      ->check(CLI::IsMember({"all", "stdout", "stderr"}).description(""))
       ->type_name("STREAM");
 }
 
@@ -159,7 +159,7 @@ void add_exec(Parser& parser) {
       ->type_name("-- COMMAND...");
   app.add_option("-c,--container", arguments->container, "Container of the pod; default: its first")->type_name("NAME");
   app.add_option("--timeout", arguments->timeout_seconds, "Kill the command after so many seconds")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""))
       ->type_name("SECONDS");
 }
 
@@ -235,7 +235,7 @@ void add_usage(Parser& parser) {
   top_app.add_flag("--pods", top->pods_only, "Pods without their containers");
   top_app.add_option("--interval", top->interval, "Seconds between two pictures")->type_name("SECONDS");
   top_app.add_option("--sort", top->sort, "cpu, memory or name")
-      ->check(CLI::IsMember({"cpu", "memory", "name"}))
+      ->check(CLI::IsMember({"cpu", "memory", "name"}).description(""))
       ->type_name("ORDER");
 }
 
@@ -280,10 +280,10 @@ void add_qos(Parser& parser) {
       ->required()
       ->type_name("FILE");
   explain.add_option("--cgroup-version", arguments->version, "1 or 2; default: both")
-      ->check(CLI::IsMember({1, 2}))
+      ->check(CLI::IsMember({1, 2}).description(""))
       ->type_name("VERSION");
   explain.add_option("--cpus", arguments->cpus, "CPUs of the node; default: this machine's")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""))
       ->type_name("N");
   explain.add_option("--memory", arguments->memory, "Memory of the node; default: this machine's")
       ->type_name("QUANTITY");
@@ -318,7 +318,7 @@ void add_actions(Parser& parser) {
     if (action == "stop")
       on_containers
           .add_option("--timeout", containers->timeout_seconds, "Seconds from the stop signal to the kill [10]")
-          ->check(CLI::NonNegativeNumber)
+          ->check(CLI::Validator(CLI::NonNegativeNumber).description(""))
           ->type_name("SECONDS");
   }
 }
@@ -355,8 +355,8 @@ void add_completion(Parser& parser) {
                  });
 }
 
-constexpr const char* kFooter = R"(
-A pod is named NAME or NAMESPACE/NAME; a static pod also without the node at its end. Ids may be cut short.
+constexpr const char* kFooter =
+    R"(A pod is named NAME or NAMESPACE/NAME; a static pod also without the node at its end. Ids may be cut short.
 
 Exit status: 0 success; 1 failure, or differences (cgroup verify); 2 wrong command line; 3 no keelsond answers;
 exec: the status of the command, 125 if it was not started.
@@ -372,10 +372,15 @@ void add_global(Parser& parser) {
   parser.app.footer(kFooter);
   parser.app.require_subcommand(1);
   parser.app.fallthrough();
-  parser.command(parser.app, "version", "Show the version", "  keelsonctl version\n", []() -> Result<int> {
-    print("keelsonctl " KEELSON_VERSION "\n");
-    return kSuccess;
-  });
+  parser.command(parser.app, "version", "Show the versions of keelsonctl and of the daemon", "  keelsonctl version\n",
+                 [&parser] { return run_version(parser.global.client()); });
+}
+
+// "keelsonctl image load": the command that was meant.
+std::string command_path(const CLI::App& app) {
+  std::string path = app.get_name();
+  for (const CLI::App* sub : app.get_subcommands()) path += " " + command_path(*sub);
+  return path;
 }
 
 } // namespace
@@ -392,7 +397,10 @@ Invocation parse_command_line(int argc, const char* const* argv) {
     invocation.exit_status = parser->app.exit(e);
     return invocation;
   } catch (const CLI::ParseError& e) {
-    parser->app.exit(e);
+    if (argc <= 1)
+      print_error(parser->app.help());
+    else
+      print_error(fmt::format("keelsonctl: {}\n{} --help tells more.\n", e.what(), command_path(parser->app)));
     invocation.exit_status = kUsage;
     return invocation;
   }

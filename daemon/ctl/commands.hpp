@@ -45,6 +45,7 @@ Result<int> run_images(const Client& client, const ListArguments& arguments);
 Result<int> run_events(const Client& client, const ListArguments& arguments, bool watch);
 Result<int> run_inspect(const Client& client, const std::string& target, const std::string& container,
                         const Output& output);
+Result<int> run_version(const Client& client);
 Result<int> run_info(const Client& client, const Output& output);
 
 // log_command.cpp

@@ -1,3 +1,4 @@
+#include "config.h"
 #include "daemon/ctl/commands.hpp"
 #include "daemon/ctl/fields.hpp"
 #include "daemon/ctl/terminal.hpp"
@@ -31,6 +32,13 @@ void add_handlers(Table& table, const json::value& config) {
 }
 
 } // namespace
+
+Result<int> run_version(const Client& client) {
+  print("keelsonctl " KEELSON_VERSION "\n");
+  TRY_ASSIGN(const json::value info, client.get("/v1/info"));
+  print("keelsond " + text_at(info, {"version"}) + "\n");
+  return kSuccess;
+}
 
 Result<int> run_info(const Client& client, const Output& output) {
   TRY_ASSIGN(const json::value info, client.get("/v1/info"));
