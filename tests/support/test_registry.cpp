@@ -118,6 +118,7 @@ Result<> TestRegistry::launch() {
   options.stdout_fd = log_file.get();
   options.stderr_fd = log_file.get();
   options.net_namespace = options_.net_namespace;
+  options.die_with_parent = true;
   TRY_ASSIGN(auto child, spawn(options));
   child_ = std::move(child);
   bool up = false;

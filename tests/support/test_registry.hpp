@@ -18,7 +18,8 @@ struct TestRegistryOptions {
   int net_namespace = -1; // run the registry in there
 };
 
-// The destructor kills the registry. Blocks; one thread at a time.
+// The destructor kills the registry, and so does the end of the thread that started it: a test that crashes leaves none
+// behind. Blocks; one thread at a time.
 class TestRegistry {
  public:
   static Result<std::unique_ptr<TestRegistry>> start(TestRegistryOptions options = {});
