@@ -37,6 +37,7 @@ struct AgentContext {
   EventLog events;
   PodVolumes volumes;
   std::atomic<bool> ending{false};
+  std::atomic<bool> told_of_dns{false};
 
   std::mutex probed_mutex;                                    // guards the two maps
   std::map<std::string, std::weak_ptr<PodWorker>> probed;     // by container id

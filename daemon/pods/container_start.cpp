@@ -173,57 +173,53 @@ api::Pod PodWorker::pod_with_status(const PodRecord& record) const {
   return pod;
 }
 
-Result<> PodWorker::launch(const Action& action, const PodRecord& record, const api::Container& container,
-                           const ImageFacts& image) {
-  const auto refuse = [&](std::string reason, Error error) -> Result<> {
-    error.message = without_ids(error.message);
-    fail_container(container.name, std::move(reason), error.message);
-    return Fail(std::move(error));
-  };
-  const SandboxRecord& sandbox = record.sandboxes.front();
-  const api::Pod pod = pod_with_status(record);
+// The order matters: what an earlier step finds wrong is told before a later one makes anything.
+Result<ContainerInput> PodWorker::container_input(const Action& action, const api::Pod& pod,
+                                                  const api::Container& container) {
   api::EnvironmentSources sources;
   sources.node_allocatable = context_.allocatable;
-  auto environment = api::resolve_environment(pod, container, sources);
-  if (!environment) return refuse("CreateContainerConfigError", std::move(environment).error());
   ContainerInput input{pod, container};
+  TRY_ASSIGN(input.environment, api::resolve_environment(pod, container, sources));
   input.kind = kind_of(container.name);
   input.attempt = action.attempt;
   input.back_off = action.back_off;
-  input.image = image;
-  input.environment = std::move(*environment);
   input.seccomp_default = context_.options.seccomp_default;
-  auto mounts = context_.volumes.mounts_of(pod, container, input.environment);
-  if (!mounts) return refuse("CreateContainerConfigError", std::move(mounts).error());
-  input.mounts = std::move(*mounts);
+  TRY_ASSIGN(input.mounts, context_.volumes.mounts_of(pod, container, input.environment));
   const bool own_hosts = std::any_of(input.mounts.begin(), input.mounts.end(),
                                      [](const PreparedMount& mount) { return mount.container_path == "/etc/hosts"; });
   if (!own_hosts) {
     std::vector<std::string> addresses;
     for (const api::IpAddress& ip : pod.status.pod_ips) addresses.push_back(ip.ip);
-    auto hosts = context_.volumes.write_hosts(pod, addresses);
-    if (!hosts) return refuse("CreateContainerConfigError", std::move(hosts).error());
-    input.mounts.push_back({std::move(*hosts), "/etc/hosts"});
+    TRY_ASSIGN(std::string hosts, context_.volumes.write_hosts(pod, addresses));
+    input.mounts.push_back({std::move(hosts), "/etc/hosts"});
   }
-  auto last_words = context_.volumes.make_termination_file(pod.metadata.uid, container.name);
-  if (!last_words) return refuse("CreateContainerConfigError", std::move(last_words).error());
-  input.termination_file = std::move(*last_words);
   input.resources = qos::cri_resources(qos::container_values(pod, container, context_.node, context_.values));
-  auto config = container_config(input);
-  if (!config) {
-    static_cast<void>(remove_file_at(AT_FDCWD, input.termination_file));
-    return refuse("CreateContainerConfigError", std::move(config).error());
-  }
-  auto id = context_.runtime.create_container(sandbox.id, *config);
-  if (!id) {
-    static_cast<void>(remove_file_at(AT_FDCWD, input.termination_file));
-    return refuse("CreateContainerError", std::move(id).error());
-  }
+  TRY_ASSIGN(input.termination_file, context_.volumes.make_termination_file(pod.metadata.uid, container.name));
+  return input;
+}
+
+Result<> PodWorker::launch(const Action& action, const PodRecord& record, const api::Container& container,
+                           const ImageFacts& image) {
+  std::string termination_file;
+  const auto refuse = [&](std::string reason, Error error) -> Result<> {
+    if (!termination_file.empty()) static_cast<void>(remove_file_at(AT_FDCWD, termination_file));
+    error.message = without_ids(error.message);
+    fail_container(container.name, std::move(reason), error.message);
+    return Fail(std::move(error));
+  };
+  const api::Pod pod = pod_with_status(record);
+  auto input = container_input(action, pod, container);
+  if (!input) return refuse("CreateContainerConfigError", std::move(input).error());
+  input->image = image;
+  termination_file = input->termination_file;
+  auto config = container_config(*input);
+  if (!config) return refuse("CreateContainerConfigError", std::move(config).error());
+  auto id = context_.runtime.create_container(record.sandboxes.front().id, *config);
+  if (!id) return refuse("CreateContainerError", std::move(id).error());
   context_.add_event(pod_, EventType::normal, "Created", "Created container: " + container.name, container.name);
   auto started = context_.runtime.start_container(*id);
   if (!started) {
     static_cast<void>(context_.runtime.remove_container(*id));
-    static_cast<void>(remove_file_at(AT_FDCWD, input.termination_file));
     return refuse("RunContainerError", std::move(started).error());
   }
   context_.add_event(pod_, EventType::normal, "Started", "Started container " + container.name, container.name);

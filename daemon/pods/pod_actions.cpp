@@ -15,6 +15,7 @@ namespace {
 constexpr std::chrono::seconds kGroupRemoval{10};
 // What a container gets even if its hook has used up the grace period, as with kubelet.
 constexpr std::chrono::seconds kLeastGrace{2};
+constexpr std::chrono::seconds kStopRetry{10};
 constexpr std::chrono::seconds kFirstSandboxRetry{1};
 constexpr std::chrono::seconds kLongestSandboxRetry{30};
 
@@ -28,7 +29,7 @@ std::string log_dir_of(const AgentContext& context, const api::Pod& pod) {
 Result<> PodWorker::act(const Action& action, const PodRecord& record) {
   switch (action.kind) {
   case Action::Kind::create_sandbox:
-    return create_sandbox(action, record);
+    return create_sandbox(action);
   case Action::Kind::stop_sandbox:
     return context_.runtime.stop_sandbox(action.id);
   case Action::Kind::remove_sandbox:
@@ -61,7 +62,7 @@ void PodWorker::fail_sandbox(std::string reason, const Error& error, const std::
 }
 
 // After a failure nothing is returned as an error: the plan waits until the failure's time has come.
-Result<> PodWorker::create_sandbox(const Action& action, const PodRecord& record) {
+Result<> PodWorker::create_sandbox(const Action& action) {
   if (action.attempt > 0)
     context_.add_event(pod_, EventType::normal, "SandboxChanged",
                        "Pod sandbox changed, it will be killed and re-created.");
@@ -70,6 +71,10 @@ Result<> PodWorker::create_sandbox(const Action& action, const PodRecord& record
     return {};
   }
   SandboxInput input{pod_};
+  if (pod_.spec.dns_policy == api::DnsPolicy::cluster_first && !pod_.spec.host_network &&
+      !context_.told_of_dns.exchange(true))
+    context_.add_event(pod_, EventType::normal, "MissingClusterDNS",
+                       "this node knows no cluster DNS: pods with dnsPolicy ClusterFirst get the node's resolv.conf");
   input.attempt = action.attempt;
   input.node_name = context_.options.node_name;
   input.manifest_hash = manifest_.hash;
@@ -94,7 +99,6 @@ Result<> PodWorker::create_sandbox(const Action& action, const PodRecord& record
     fail_sandbox("FailedCreatePodSandBox", id.error(), "Failed to create pod sandbox: ");
     return {};
   }
-  static_cast<void>(record);
   finished_ = false;
   const std::lock_guard lock(mutex_);
   sandbox_failure_.reset();
@@ -102,7 +106,7 @@ Result<> PodWorker::create_sandbox(const Action& action, const PodRecord& record
 }
 
 // A pod of an earlier agent: its group gets its values again, and is no longer unknown.
-Result<> PodWorker::adopt(const PodRecord&) {
+Result<> PodWorker::adopt() {
   if (context_.tiers != nullptr) TRY(context_.tiers->add_pod(pod_));
   return {};
 }
@@ -141,50 +145,53 @@ Result<> PodWorker::finish() {
   return {};
 }
 
-void PodWorker::stop_container(const Action& action, const PodRecord& record) {
-  const api::Container* spec = find_spec(action.container);
+std::chrono::seconds PodWorker::begin_stop(const Action& action) {
   std::chrono::seconds grace(pod_.spec.termination_grace_period_seconds.value_or(30));
   if (action.grace) grace = *action.grace;
-  bool terminating = false;
+  if (is_terminating()) context_.probes->set_terminating(action.id);
+  const std::lock_guard lock(mutex_);
+  memory_[action.container].busy = true;
+  if (!terminating_since_) return grace;
+  if (action.grace) return grace;
+  const auto used = std::chrono::floor<std::chrono::seconds>(context_.clock.wall_now() - *terminating_since_);
+  return std::max(grace - used, std::min(grace, kLeastGrace));
+}
+
+void PodWorker::stop_container(const Action& action, const PodRecord& record) {
+  const std::chrono::seconds grace = begin_stop(action);
+  context_.add_event(pod_, EventType::normal, "Killing", action.message, action.container);
+  const auto& sandboxes = record.sandboxes;
+  std::string address = sandboxes.empty() || sandboxes.front().ips.empty() ? "" : sandboxes.front().ips.front();
+  context_.slow->post([self = shared_from_this(), action, grace, address = std::move(address)] {
+    self->stop_now(action, grace, address);
+  });
+}
+
+// On a thread of its own kind: it blocks for as long as the container takes to end.
+void PodWorker::stop_now(const Action& action, std::chrono::seconds grace, const std::string& address) {
+  const SteadyTime begin = context_.clock.now();
+  const api::Container* spec = find_spec(action.container);
+  if (spec != nullptr && spec->lifecycle && spec->lifecycle->pre_stop && grace.count() > 0) {
+    auto hook = run_hook(*spec, *spec->lifecycle->pre_stop, action.id, address, grace);
+    if (!hook)
+      context_.add_event(pod_, EventType::warning, "FailedPreStopHook", "PreStopHook failed: " + hook.error().message,
+                         action.container);
+  }
+  if (context_.ending) return; // the next agent ends it
+  const auto used = std::chrono::floor<std::chrono::seconds>(context_.clock.now() - begin);
+  auto stopped = context_.runtime.stop_container(action.id, std::max(grace - used, std::min(grace, kLeastGrace)));
+  if (!stopped)
+    context_.add_event(pod_, EventType::warning, "FailedKillPod",
+                       fmt::format("error killing container {}: {}", action.container, stopped.error().message),
+                       action.container);
   {
     const std::lock_guard lock(mutex_);
-    memory_[action.container].busy = true;
-    terminating = terminating_since_.has_value();
-    if (terminating && !action.grace) {
-      const auto used = std::chrono::floor<std::chrono::seconds>(context_.clock.wall_now() - *terminating_since_);
-      grace = std::max(grace - used, std::min(grace, kLeastGrace));
-    }
+    memory_[action.container].busy = false;
   }
-  if (terminating) context_.probes->set_terminating(action.id);
-  context_.add_event(pod_, EventType::normal, "Killing", action.message, action.container);
-  const bool has_hook = spec != nullptr && spec->lifecycle && spec->lifecycle->pre_stop && grace.count() > 0;
-  const std::string address =
-      record.sandboxes.empty() || record.sandboxes.front().ips.empty() ? "" : record.sandboxes.front().ips.front();
-  context_.slow->post([self = shared_from_this(), action, grace, address, container = has_hook ? spec : nullptr] {
-    AgentContext& context = self->context_;
-    const SteadyTime begin = context.clock.now();
-    if (container != nullptr) {
-      auto hook = self->run_hook(*container, *container->lifecycle->pre_stop, action.id, address, grace);
-      if (!hook)
-        context.add_event(self->pod_, EventType::warning, "FailedPreStopHook",
-                          "PreStopHook failed: " + hook.error().message, action.container);
-    }
-    if (context.ending) return; // the next agent ends it
-    const auto used = std::chrono::floor<std::chrono::seconds>(context.clock.now() - begin);
-    const auto left = std::max(grace - used, std::min(grace, kLeastGrace));
-    auto stopped = context.runtime.stop_container(action.id, left);
-    if (!stopped) {
-      context.add_event(self->pod_, EventType::warning, "FailedKillPod",
-                        fmt::format("error killing container {}: {}", action.container, stopped.error().message),
-                        action.container);
-      self->set_timer(context.clock.wall_now() + std::chrono::seconds(10));
-    }
-    {
-      const std::lock_guard lock(self->mutex_);
-      self->memory_[action.container].busy = false;
-    }
-    if (stopped) self->wake();
-  });
+  if (stopped)
+    wake();
+  else
+    set_timer(context_.clock.wall_now() + kStopRetry);
 }
 
 } // namespace keelson::daemon

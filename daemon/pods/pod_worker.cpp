@@ -94,7 +94,7 @@ bool PodWorker::sync() {
   announce_back_offs(plan, *record);
   publish(*record, plan);
   if (!plan.finished && !adopted_ && !record->sandboxes.empty() && !is_terminating()) {
-    if (auto adopted = adopt(*record); !adopted) log::warning("pod {}: {}", full_name(pod_), adopted.error().message);
+    if (auto adopted = adopt(); !adopted) log::warning("pod {}: {}", full_name(pod_), adopted.error().message);
   }
   adopted_ = true;
   bool acted = false;

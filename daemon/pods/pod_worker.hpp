@@ -4,6 +4,7 @@
 #pragma once
 
 #include "daemon/pods/agent_context.hpp"
+#include "daemon/pods/container_config.hpp"
 #include "daemon/pods/manifest_set.hpp"
 #include "daemon/pods/pod_plan.hpp"
 #include "daemon/pods/pod_status.hpp"
@@ -47,7 +48,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   ContainerKind kind_of(const std::string& name) const;
   api::Pod pod_with_status(const PodRecord& record) const;
 
-  // observe.cpp: what the records say to memory, probes, reports
+  // pod_observation.cpp: what the records say to memory, probes, reports
   void absorb(const PodRecord& record);
   void watch_container(const ContainerRecord& record, const PodRecord& pod);
   void unwatch_ended(const std::set<std::string>& running);
@@ -57,11 +58,13 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
 
   // pod_actions.cpp
   Result<> act(const Action& action, const PodRecord& record);
-  Result<> create_sandbox(const Action& action, const PodRecord& record);
-  Result<> adopt(const PodRecord& record);
+  Result<> create_sandbox(const Action& action);
+  Result<> adopt();
   Result<> remove_container(const Action& action, const PodRecord& record);
   Result<> finish();
   void stop_container(const Action& action, const PodRecord& record);
+  std::chrono::seconds begin_stop(const Action& action); // the grace period that is left
+  void stop_now(const Action& action, std::chrono::seconds grace, const std::string& address);
   void fail_sandbox(std::string reason, const Error& error, const std::string& prefix);
 
   // container_start.cpp
@@ -69,6 +72,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Result<bool> prepare_image(const api::Container& container, ImageFacts& facts); // false: not yet
   void pull(const api::Container& container);
   void pull_ended(const api::Container& container, Result<> result, std::chrono::nanoseconds took);
+  Result<ContainerInput> container_input(const Action& action, const api::Pod& pod, const api::Container& container);
   Result<> launch(const Action& action, const PodRecord& record, const api::Container& container,
                   const ImageFacts& image);
   void post_start(const api::Container& container, const std::string& id, const PodRecord& record);
@@ -101,7 +105,6 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   bool adopted_ = false;
   bool finished_ = false;
   std::chrono::seconds retry_delay_{0};
-  std::string hosts_of_;          // sandbox for which /etc/hosts was written
   std::set<std::string> watched_; // container ids with probes
 };
 
