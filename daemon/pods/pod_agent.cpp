@@ -154,7 +154,7 @@ void PodAgent::State::reconcile() {
   for (const auto& [uid, worker] : workers) {
     const Manifest& has = worker->manifest();
     const bool wanted = std::any_of(desired.begin(), desired.end(), [&](const Manifest& manifest) {
-      return manifest.pod.metadata.uid == uid && manifest.hash == has.hash;
+      return manifest.pod.metadata.uid == has.pod.metadata.uid && manifest.hash == has.hash;
     });
     if (!wanted) worker->terminate();
     names.insert(full_name(has.pod));
