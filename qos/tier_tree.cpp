@@ -61,7 +61,10 @@ KnobReport report_of(const cgroups::Group* group, const cgroups::Write& write, c
     return out;
   }
   out.matches = actual && cgroups::matches(write, *actual);
-  out.actual = actual ? *actual : "missing: " + actual.error().message;
+  if (actual)
+    out.actual = *actual;
+  else
+    out.actual = actual.error().code == Code::not_found ? "missing" : "unreadable: " + actual.error().message;
   return out;
 }
 

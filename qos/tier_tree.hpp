@@ -27,7 +27,7 @@ struct KnobReport {
   std::string controller;
   std::string file;
   std::string intended;
-  std::string actual; // "missing: ..." if it cannot be read
+  std::string actual; // "missing" or "unreadable: ..." if there is none
   std::string source;
   bool matches = false;
 };

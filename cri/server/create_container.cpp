@@ -2,6 +2,7 @@
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "base/text.hpp"
+#include "cgroups/group.hpp"
 #include "cgroups/group_name.hpp"
 #include "cri/oci/devices.hpp"
 #include "cri/oci/mount_sources.hpp"
@@ -58,6 +59,7 @@ class ContainerCreation {
     TRY(fill_volumes());
     TRY(build());
     TRY(prepare_files());
+    TRY(make_unified_cgroup());
     TRY(state_.save(*container_));
     state_.containers.add(container_);
     rollback_.add("forget the container", [this]() -> Result<> {
@@ -238,6 +240,21 @@ class ContainerCreation {
     return {};
   }
 
+  // On a hybrid machine runtimes set limits on v1 hierarchies only. Controllers of the cgroup2 mount are ours to enable
+  // and to limit, before the container's first process is there.
+  Result<> make_unified_cgroup() {
+    const cgroups::Hierarchy& hierarchy = state_.services.hierarchy;
+    const auto unified = hierarchy.unified_mount();
+    if (hierarchy.mode() != cgroups::Mode::hybrid || !unified) return {};
+    if (!hierarchy.mounts()[*unified].has(cgroups::Controller::hugetlb)) return {};
+    TRY_ASSIGN(const auto group, cgroups::Group::create(hierarchy, container_->cgroup_path));
+    cgroups::Knobs knobs;
+    for (const v1::HugepageLimit& limit : config_.linux().resources().hugepage_limits())
+      knobs.hugetlb_limits[limit.page_size()] = Bytes{static_cast<std::int64_t>(limit.limit())};
+    TRY(group.apply(knobs));
+    return {};
+  }
+
   monitor::CreateRequest monitor_request() const {
     const std::string dir = state_.paths.container(container_->id);
     monitor::CreateRequest request;
@@ -246,8 +263,9 @@ class ContainerCreation {
     request.pid_file = dir + "/pid";
     request.runtime_log = dir + "/runtime.log";
     if (config_.tty()) request.console_socket = dir + "/console.sock";
-    request.argv =
-        runtime_->create_args(container_->id, {dir, request.pid_file, request.runtime_log, request.console_socket});
+    // The runtime dials the socket from within the bundle: the absolute path may be longer than a socket's can be.
+    request.argv = runtime_->create_args(
+        container_->id, {dir, request.pid_file, request.runtime_log, config_.tty() ? "console.sock" : ""});
     if (const char* path = ::getenv("PATH")) request.env.push_back(std::string("PATH=") + path);
     request.log_path = container_->log_path;
     request.log_max_size = static_cast<std::uint64_t>(state_.options.log_max_size);
@@ -265,7 +283,14 @@ class ContainerCreation {
     if (monitor == nullptr) return fail(Code::failed_precondition, "the monitor of sandbox {} is gone", sandbox_->id);
     rollback_.add("forget the container in its monitor",
                   [this, monitor] { return monitor->forget(container_->id, Deadline::after(kShortWork)); });
+    const Deadline killed_at = Deadline::after(state_.options.create_timeout);
     auto init = monitor->create(monitor_request(), Deadline::after(state_.options.create_timeout + kShortWork));
+    if (!init && killed_at.passed())
+      return fail(
+          Code::deadline_exceeded,
+          "create container {}: {} did not finish within {} s and was killed (runtime.createTimeoutSeconds): {}",
+          name(), runtime_->options().path, std::chrono::duration<double>(state_.options.create_timeout).count(),
+          init.error().message);
     if (!init) return Fail(std::move(init).error().context("create container " + name()));
     {
       const std::lock_guard lock(state_.process_specs_mutex);
