@@ -119,6 +119,7 @@ bool Exec::read_report() {
 }
 
 void Exec::kill_all() {
+  doomed_ = true;
   if (wait_status_) {
     // The process itself is gone; its pid may be another's. What it left behind is known only by the cgroup.
     if (cgroup_) cgroup_->kill();

@@ -41,9 +41,9 @@ class Exec {
   const std::optional<ErrorReply>& failure() const { return failure_; }
   UniqueFd take_terminal() { return std::move(terminal_); }
 
-  void kill_all(); // SIGKILL to everything that it has started
-  void time_out(); // the same, because its time is over
-  bool timed_out() const { return timed_out_; }
+  void kill_all();                        // SIGKILL to everything that it has started
+  void time_out();                        // the same, because its time is over
+  bool doomed() const { return doomed_; } // kill_all() has been called
   void reaped(int wait_status) { wait_status_ = wait_status; }
   const std::optional<int>& wait_status() const { return wait_status_; }
   ExecExited exited() const;
@@ -66,6 +66,7 @@ class Exec {
   UniqueFd terminal_;
   std::optional<int> wait_status_;
   bool timed_out_ = false;
+  bool doomed_ = false;
 };
 
 } // namespace keelson::cri::monitor

@@ -4,6 +4,7 @@
 #include "base/unix_socket.hpp"
 #include "cri/monitor/credentials.hpp"
 #include "cri/monitor/exec_program.hpp"
+#include "cri/monitor/process_group.hpp"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -11,6 +12,7 @@
 #include <linux/magic.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -27,8 +29,8 @@ namespace {
 constexpr int kReportFd = 3;
 
 Result<> join_cgroups(const ExecChild& child) {
-  for (const std::string& path : child.request->cgroup_procs) TRY(write_kernel_file(path, "0"));
-  if (!child.tracking_procs.empty()) TRY(write_kernel_file(child.tracking_procs, "0"));
+  for (const std::string& path : child.request->cgroup_procs) TRY(join_cgroup(path));
+  if (!child.tracking_procs.empty()) TRY(join_cgroup(child.tracking_procs));
   return {};
 }
 
@@ -152,6 +154,9 @@ Result<> become(const ExecChild& child, int& report) {
   if (!entered && entered.error().code != Code::permission_denied) return entered;
   TRY(apply_credentials(request));
   if (!entered) TRY(change_directory(request.cwd));
+  // Nobody would end it in time or take its exit code once the monitor is gone. After the change of user, which resets
+  // it.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   return {};
 }
 

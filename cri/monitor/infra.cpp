@@ -1,6 +1,7 @@
 #include "cri/monitor/infra.hpp"
 
 #include "base/file.hpp"
+#include "cri/monitor/process_group.hpp"
 #include "cri/monitor/sealed_program.hpp"
 
 #include <fcntl.h>
@@ -33,7 +34,7 @@ constexpr unsigned kNobody = 65535; // the user of the usual pause images
 [[noreturn]] void run_child(const std::vector<std::string>& cgroup_procs, const char* mount_point, int program,
                             int ready) {
   for (const std::string& path : cgroup_procs)
-    if (auto joined = write_kernel_file(path, "0"); !joined) report(ready, joined.error());
+    if (auto joined = join_cgroup(path); !joined) report(ready, joined.error());
   ::dup3(program, 10, O_CLOEXEC);
   ::dup2(ready, kReadyFd);
   for (int fd = 0; fd < 3; ++fd) ::dup2(STDIN_FILENO, fd); // /dev/null

@@ -27,7 +27,7 @@ namespace {
 constexpr const char* kHelp =
     "Usage: keelson-monitor --dir DIR [OPTION...]\n"
     "Parent of one pod's containers: writes their logs, keeps their exit codes, runs execs.\n"
-    "keelsond starts it; it listens on DIR/monitor.sock.\n\n"
+    "keelsond starts it; it listens on DIR/monitor.sock. SIGTERM ends it only while no container runs.\n\n"
     "  --dir DIR          the sandbox's state directory\n"
     "  --socket-fd N      a listening socket to use instead of making DIR/monitor.sock\n"
     "  --detach           go to the background at once\n"

@@ -35,6 +35,9 @@ class TrackingCgroup {
   bool v2_ = false;
 };
 
+// Moves the calling process, which must have one thread, into the cgroup of that cgroup.procs file.
+Result<> join_cgroup(const std::string& procs_path);
+
 // Without a cgroup: SIGKILL to the process, its descendants and its session, as long as /proc shows any.
 void kill_descendants(pid_t root);
 

@@ -14,7 +14,7 @@
 namespace keelson::cri::monitor {
 namespace {
 
-constexpr std::size_t kMaxConnections = 64;
+constexpr std::size_t kMaxConnections = 512; // one for each exec that runs, and a few
 constexpr std::size_t kMaxContainers = 1024;
 constexpr std::size_t kMaxExecs = 1024;
 

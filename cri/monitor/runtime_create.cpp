@@ -57,7 +57,10 @@ Result<std::unique_ptr<Container>> Container::create(CreateRequest request, Poll
   if (request.argv.empty()) return fail(Code::invalid_argument, "create {}: no runtime command", request.id);
   std::unique_ptr<Container> container(new Container(std::move(request), poller, scratch));
   TRY(container->open_log());
-  TRY(container->spawn_runtime());
+  if (auto spawned = container->spawn_runtime(); !spawned) {
+    if (container->console_listener_) ::unlink(container->request_.console_socket.c_str());
+    return Fail(std::move(spawned).error());
+  }
   return container;
 }
 

@@ -19,6 +19,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kSettleTime{200}; // between an OOM kill in the cgroup and the question whether the init lives on
+constexpr unsigned kSettleAttempts = 25; // an OOM may take seconds to kill on a machine that is busy reclaiming
 constexpr milliseconds kTrimAfter{2000}; // buffers of a busy moment are given back after this
 constexpr unsigned kMaxCgroupAttempts = 64;
 
@@ -153,13 +154,29 @@ void Supervisor::handle_runtime_exit(Container& container, int wait_status) {
       std::find_if(containers_.begin(), containers_.end(), [raw](const auto& c) { return c.get() == raw; }));
 }
 
-void Supervisor::handle_oom(Container& container) {
+// Called by the cgroup's event, and again later: the v1 event comes before the kill, the v2 one before its signal.
+void Supervisor::handle_oom(Container& container, unsigned attempt) {
   OomWatch* oom = container.oom();
   if (oom == nullptr) return;
   if (oom->update()) publish(Type::container_oom, ContainerOom{container.id(), oom->kills()});
   const bool waits = std::any_of(settling_.begin(), settling_.end(),
                                  [&container](const Settling& s) { return s.id == container.id(); });
-  if (!waits) settling_.push_back({container.id(), oom->kills(), std::chrono::steady_clock::now() + kSettleTime});
+  if (waits) return;
+  settling_.push_back({container.id(), oom->kills(), attempt, std::chrono::steady_clock::now() + kSettleTime});
+}
+
+void Supervisor::settle_ooms(SteadyTime now) {
+  std::vector<Settling> due;
+  std::copy_if(settling_.begin(), settling_.end(), std::back_inserter(due),
+               [now](const Settling& settling) { return settling.at <= now; });
+  std::erase_if(settling_, [now](const Settling& settling) { return settling.at <= now; });
+  for (const Settling& settling : due)
+    for (const auto& container : containers_) {
+      if (container->id() != settling.id || container->oom() == nullptr || container->init_is_dying()) continue;
+      container->oom()->settle(settling.kills);
+      if (settling.attempt < kSettleAttempts || container->oom()->unsettled())
+        handle_oom(*container, settling.attempt + 1);
+    }
 }
 
 // Reports the start once it is decided, and the end once it is reaped; in this order whatever came first.
@@ -179,9 +196,9 @@ void Supervisor::advance(Exec& exec) {
   }
   if (!exec.wait_status()) return;
   if (connection != nullptr && !exec.failure()) reply(*connection, exec.owner.tag, Type::exec_exited, exec.exited());
-  // A timeout is over only when everything is gone; what a finished exec left running stays, in the container's cgroup.
-  if (auto cgroup = exec.take_cgroup(); cgroup && (exec.timed_out() || !cgroup->remove()))
-    leftovers_.push_back({std::move(*cgroup), exec.timed_out(), 0, std::chrono::steady_clock::now()});
+  // After a timeout everything must go; what a finished exec left running stays, in the container's cgroup.
+  if (auto cgroup = exec.take_cgroup(); cgroup && (exec.doomed() || !cgroup->remove()))
+    leftovers_.push_back({std::move(*cgroup), exec.doomed(), 0, std::chrono::steady_clock::now()});
   const auto finished = [&exec](const auto& other) { return other.get() == &exec; };
   execs_.erase(std::find_if(execs_.begin(), execs_.end(), finished));
 }
@@ -208,17 +225,7 @@ void Supervisor::run_timers() {
     for (const auto& container : containers_)
       if (container->id() == creating.id) container->kill_runtime();
   }
-  std::vector<Settling> due;
-  std::copy_if(settling_.begin(), settling_.end(), std::back_inserter(due),
-               [now](const Settling& settling) { return settling.at <= now; });
-  std::erase_if(settling_, [now](const Settling& settling) { return settling.at <= now; });
-  for (const Settling& settling : due)
-    for (const auto& container : containers_) {
-      if (container->id() != settling.id || container->oom() == nullptr || container->init_is_dying()) continue;
-      container->oom()->settle(settling.kills);
-      // The v1 event comes before the kill: what was counted since then settles in another round.
-      if (container->oom()->update() || container->oom()->unsettled()) handle_oom(*container);
-    }
+  settle_ooms(now);
   std::erase_if(leftovers_, [now](Leftover& leftover) {
     if (leftover.at > now) return false;
     if (leftover.kill) leftover.cgroup.kill();

@@ -61,12 +61,13 @@ class Supervisor {
   void reap();
   void handle_exit(pid_t pid, int wait_status);
   void handle_runtime_exit(Container& container, int wait_status);
-  void handle_oom(Container& container);
+  void handle_oom(Container& container, unsigned attempt = 0);
   void advance(Exec& exec);
 
   // time
   int next_timeout();
   void run_timers();
+  void settle_ooms(SteadyTime now);
   void sweep();
   bool anything_runs() const;
 
@@ -79,6 +80,7 @@ class Supervisor {
   struct Settling { // an OOM kill that the init may have survived
     std::string id;
     std::uint64_t kills = 0;
+    unsigned attempt = 0;
     SteadyTime at;
   };
   struct Leftover { // the cgroup of an exec that has ended

@@ -235,7 +235,7 @@ TEST_F(MonitorExec, BackgroundProcessOfAFinishedExecStaysInTheContainer) {
 }
 
 TEST_F(MonitorExec, EndlessOutputIsCutAndTheWriterNeverBlocks) {
-  auto request = exec_request("c", {"sh", "-c", "yes | head -c 40000000; echo finished >&2"});
+  auto request = exec_request("c", {"sh", "-c", "yes | head -c 10000000; echo finished >&2"});
   const auto result = monitor_->exec_sync(request, std::size_t{1} << 20);
   ASSERT_TRUE(result);
   EXPECT_EQ(result->out.size(), std::size_t{1} << 20);
@@ -302,6 +302,16 @@ TEST_F(MonitorExec, ClientKilledInTheMiddleLeavesTheMonitorAndNoExec) {
   ASSERT_TRUE(WIFSIGNALED(status));
   EXPECT_TRUE(poll_until(soon(), [&] { return monitor_->list(soon())->execs == 0; }));
   EXPECT_TRUE(open_process(monitor_process()));
+}
+
+TEST_F(MonitorExec, EndsWithTheMonitor) {
+  auto handle = monitor_->exec(exec_request("c", {"sleep", "1000"}), {}, soon());
+  ASSERT_TRUE(handle);
+  const auto process = process_id_of(handle->pid());
+  ASSERT_TRUE(process);
+  ASSERT_EQ(::kill(monitor_process().pid, SIGKILL), 0);
+  EXPECT_EQ(handle->wait(soon()).error().code, Code::unavailable);
+  EXPECT_TRUE(poll_until(soon(), [&] { return !is_running(*process); }));
 }
 
 TEST_F(MonitorExec, StuckClientAndGarbageHurtNobody) {
