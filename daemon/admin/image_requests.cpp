@@ -14,6 +14,8 @@ namespace keelson::daemon {
 namespace {
 
 constexpr std::chrono::milliseconds kProgressInterval{100};
+// A download that stands still is told again and again, so that its viewer sees time pass.
+constexpr std::chrono::seconds kStallInterval{1};
 
 Result<std::string> required(const json::object& body, const char* key) {
   const auto text = json::get_string(body, key);
@@ -65,6 +67,18 @@ class ProgressPump {
     cri::PullProgress progress;
   };
 
+  std::vector<cri::PullProgress> take() {
+    std::vector<cri::PullProgress> lines;
+    if (changed_.empty() && Deadline(told_ + kStallInterval).passed()) {
+      for (const auto& entry : layers_)
+        if (entry.second.progress.phase == cri::PullPhase::downloading) changed_.insert(entry.second.position);
+    }
+    for (const std::size_t position : changed_) lines.push_back(layers_.at(order_[position]).progress);
+    changed_.clear();
+    if (!lines.empty()) told_ = std::chrono::steady_clock::now();
+    return lines;
+  }
+
   void run(const std::stop_token& stop) {
     bool last = false;
     while (!last) {
@@ -73,8 +87,7 @@ class ProgressPump {
         std::unique_lock lock(mutex_);
         wake_.wait_for(lock, stop, kProgressInterval, [] { return false; });
         last = stop.stop_requested();
-        for (const std::size_t position : changed_) lines.push_back(layers_.at(order_[position]).progress);
-        changed_.clear();
+        lines = take();
       }
       for (const cri::PullProgress& line : lines) {
         stream_.send({{"layer", line.digest},
@@ -86,11 +99,12 @@ class ProgressPump {
   }
 
   AdminStream& stream_;
-  std::mutex mutex_; // guards layers_, order_, changed_
+  std::mutex mutex_; // guards layers_, order_, changed_, told_
   std::condition_variable_any wake_;
   std::map<std::string, Layer> layers_;
   std::vector<std::string> order_;
   std::set<std::size_t> changed_;
+  SteadyTime told_{};
   std::jthread thread_; // last: it uses the others
 };
 

@@ -81,7 +81,7 @@ Result<> pull_one(const Client& client, const std::string& image, const PullArgu
     return true;
   });
   if (!arguments.quiet) display.finish();
-  TRY_CONTEXT(result, "pull {}", printable(image));
+  TRY(result);
   if (pulled.is_null()) return fail(Code::unavailable, "pull {}: keelsond ended before the image was there", image);
   if (arguments.quiet || !is_terminal(STDOUT_FILENO)) {
     print(text_at(pulled, {"id"}) + "\n");

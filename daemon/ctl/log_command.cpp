@@ -1,3 +1,4 @@
+#include "base/file.hpp"
 #include "base/text.hpp"
 #include "daemon/ctl/commands.hpp"
 #include "daemon/ctl/display.hpp"
@@ -88,14 +89,15 @@ Result<> follow(const Client& client, const std::string& id, LogReader& reader, 
 }
 
 // The log of the run before, when its container is gone already: next to the present one.
-Result<std::string> previous_log(const NodeObjects& objects, const LogArguments& arguments) {
-  TRY_ASSIGN(const json::value now, choose_container(objects, arguments.target, {arguments.container, false}));
-  const std::int64_t attempt = number_at(now, {"attempt"});
-  const std::string path = text_at(now, {"logPath"});
+std::optional<std::string> previous_log(const NodeObjects& objects, const LogArguments& arguments) {
+  const auto now = choose_container(objects, arguments.target, {arguments.container, false});
+  if (!now) return std::nullopt;
+  const std::int64_t attempt = number_at(*now, {"attempt"});
+  const std::string path = text_at(*now, {"logPath"});
   const std::size_t slash = path.rfind('/');
-  if (attempt == 0 || slash == std::string::npos)
-    return fail(Code::not_found, "container {} has not been restarted: it has no previous log", text_at(now, {"name"}));
-  return fmt::format("{}/{}.log", path.substr(0, slash), attempt - 1);
+  if (attempt == 0 || slash == std::string::npos) return std::nullopt;
+  std::string previous = fmt::format("{}/{}.log", path.substr(0, slash), attempt - 1);
+  return exists(previous) ? std::optional(std::move(previous)) : std::nullopt;
 }
 
 struct LogPlace {
@@ -106,8 +108,7 @@ struct LogPlace {
 Result<LogPlace> find_log(const NodeObjects& objects, const LogArguments& arguments) {
   const auto chosen = choose_container(objects, arguments.target, {arguments.container, arguments.previous});
   if (!chosen && arguments.previous && chosen.error().code == Code::not_found) {
-    TRY_ASSIGN(const std::string path, previous_log(objects, arguments));
-    return LogPlace{path, {}};
+    if (const auto path = previous_log(objects, arguments)) return LogPlace{*path, {}};
   }
   if (!chosen) return Fail(chosen.error());
   LogPlace place{text_at(*chosen, {"logPath"}), text_at(*chosen, {"id"})};

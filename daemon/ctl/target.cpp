@@ -102,6 +102,27 @@ std::vector<const json::value*> attempts_of(const json::array& containers, const
   return found;
 }
 
+// The container whose end the pod's status remembers: the last run, also while the next one is waited for.
+std::string last_run_of(const json::value& pod, const std::string& name) {
+  for (const char* list : {"containerStatuses", "initContainerStatuses"})
+    for (const json::value& status : list_at(pod, {"status", list})) {
+      if (text_at(status, {"name"}) != name) continue;
+      const std::string id = text_at(status, {"lastState", "terminated", "containerID"});
+      return id.substr(id.find("//") == std::string::npos ? 0 : id.find("//") + 2);
+    }
+  return {};
+}
+
+Result<const json::value*> previous_run(const json::value& pod, const std::string& name,
+                                        const std::vector<const json::value*>& attempts) {
+  const std::string last = last_run_of(pod, name);
+  for (const json::value* attempt : attempts)
+    if (!last.empty() && text_at(*attempt, {"id"}) == last) return attempt;
+  if (attempts.size() > 1) return attempts[1];
+  return fail(Code::not_found, "container {} of pod {} has no earlier run whose log is still here", name,
+              full_name(pod));
+}
+
 } // namespace
 
 Result<const json::value*> find_by_id(const json::array& items, const std::string& prefix) {
@@ -154,11 +175,8 @@ Result<const json::value*> find_container(const json::array& pods, const json::a
   if (std::find(names.begin(), names.end(), name) == names.end())
     return fail(Code::not_found, "pod {} has no container \"{}\"; it has: {}", full_name(*pod), name, list_of(names));
   const auto attempts = attempts_of(containers, text_at(*pod, {"metadata", "uid"}), name);
-  const std::size_t wanted = choice.previous ? 1 : 0;
-  if (attempts.size() > wanted) return attempts[wanted];
-  if (choice.previous)
-    return fail(Code::not_found, "container {} of pod {} has not been restarted, or its last run is gone already", name,
-                full_name(*pod));
+  if (choice.previous) return previous_run(*pod, name, attempts);
+  if (!attempts.empty()) return attempts.front();
   return fail(Code::not_found, "container {} of pod {} has not been made yet; see: keelsonctl events", name,
               full_name(*pod));
 }

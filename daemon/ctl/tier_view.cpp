@@ -15,6 +15,20 @@ std::string path_of(const json::value& group) {
   return text_at(group, {"path"});
 }
 
+// Container ids in it cut, for the eye.
+std::string shown_path(const json::value& group) {
+  const std::string path = path_of(group);
+  const std::size_t slash = path.rfind('/');
+  const std::string last = path.substr(slash + 1);
+  const bool is_id = last.size() == 64 && last.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return is_id ? path.substr(0, slash + 1) + short_id(last) + "…" : path;
+}
+
+// "missing: cannot read ..." tells its file once more; the first word is enough beside it.
+std::string shown_actual(const std::string& file, const std::string& actual) {
+  return actual.starts_with("missing:") ? "missing" : explained_value(file, actual);
+}
+
 bool is_below(const std::string& path, const std::string& parent) {
   return path.size() > parent.size() && path.starts_with(parent) &&
          (parent.ends_with('/') || path[parent.size()] == '/');
@@ -41,7 +55,7 @@ class Drawing {
  public:
   explicit Drawing(const json::array& groups)
       : groups_(groups)
-      , table_({{"GROUP"}, {"INTENDED", true}, {""}, {"ACTUAL", true}, {"FROM"}}) {
+      , table_({{"GROUP"}, {"INTENDED", true}, {""}, {"ACTUAL"}, {"FROM"}}) {
     for (std::size_t i = 0; i < groups.size(); ++i) children_[parent_of(groups, i)].push_back(i);
   }
 
@@ -59,7 +73,7 @@ class Drawing {
                 "",
                 {group_matches(group) ? "✓" : "✗", group_matches(group) ? Tone::good : Tone::bad},
                 exists ? Cell("") : Cell("missing", Tone::bad),
-                {path_of(group), Tone::dim}});
+                {shown_path(group), Tone::dim}});
     const std::string knob_prefix = inner_prefix + (below.empty() ? "    " : "│   ");
     for (const json::value& knob : list_at(group, {"knobs"})) add_knob(knob, knob_prefix);
     for (const json::value& reason : list_at(group, {"dropped"}))
@@ -80,7 +94,7 @@ class Drawing {
     table_.add({prefix + file,
                 explained_value(file, intended),
                 {matches ? "✓" : "✗", matches ? Tone::good : Tone::bad},
-                matches ? Cell(explained_value(file, actual)) : Cell(explained_value(file, actual), Tone::bad),
+                {shown_actual(file, actual), matches ? Tone::plain : Tone::bad},
                 {text_at(knob, {"source"}), Tone::dim}});
   }
 
@@ -127,19 +141,19 @@ std::string tier_tree_text(const json::array& groups, const TableOptions& option
 }
 
 Table tier_differences(const json::array& groups) {
-  Table table({{"GROUP"}, {"FILE"}, {"INTENDED", true}, {"ACTUAL", true}, {"FROM"}});
+  Table table({{"GROUP"}, {"FILE"}, {"INTENDED", true}, {"ACTUAL"}, {"FROM"}});
   for (const json::value& group : groups) {
     if (!flag_at(group, {"exists"})) {
-      table.add({text_at(group, {"title"}), "", "exists", {"missing", Tone::bad}, {path_of(group), Tone::dim}});
+      table.add({text_at(group, {"title"}), "", "exists", {"missing", Tone::bad}, {shown_path(group), Tone::dim}});
       continue;
     }
     for (const json::value& knob : list_at(group, {"knobs"})) {
       if (flag_at(knob, {"matches"})) continue;
       const std::string file = text_at(knob, {"file"});
       table.add({text_at(group, {"title"}),
-                 path_of(group) + "/" + file,
+                 shown_path(group) + "/" + file,
                  explained_value(file, text_at(knob, {"intended"})),
-                 {explained_value(file, text_at(knob, {"actual"})), Tone::bad},
+                 {shown_actual(file, text_at(knob, {"actual"})), Tone::bad},
                  {text_at(knob, {"source"}), Tone::dim}});
     }
   }
