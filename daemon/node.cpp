@@ -10,6 +10,7 @@
 #include "cri/grpc/server.hpp"
 #include "cri/server/runtime.hpp"
 #include "daemon/admin/admin_api.hpp"
+#include "daemon/directory_watch.hpp"
 #include "daemon/pods/cri_pod_runtime.hpp"
 #include "daemon/pods/pod_agent.hpp"
 #include "daemon/pods/pod_runtime.hpp"
@@ -141,6 +142,8 @@ struct Node::Parts {
   std::optional<cgroups::Hierarchy> hierarchy;
   std::unique_ptr<cgroups::Driver> driver;
   std::unique_ptr<netns::PodNetwork> network;
+  WorkerPool reloads{"reload", 1};
+  std::unique_ptr<DirectoryWatch> cni_watch;
   std::unique_ptr<cri::Runtime> runtime;
   std::unique_ptr<qos::TierTree> tiers;
   std::unique_ptr<health::Prober> prober;
@@ -150,6 +153,7 @@ struct Node::Parts {
   std::unique_ptr<AdminServer> admin;
 
   Result<> take_lock(const Config& config);
+  Result<> watch_cni(const Config& config, Loop& loop);
   Result<> open(const Config& config, Loop& loop);
   Result<> start_agent(const Config& config, Loop& loop);
   Result<> serve(const Config& config);
@@ -173,6 +177,19 @@ Result<> Node::Parts::take_lock(const Config& config) {
   return {};
 }
 
+// A CNI configuration that is installed or changed later counts from the next pod on.
+Result<> Node::Parts::watch_cni(const Config& config, Loop& loop) {
+  auto* cni = dynamic_cast<netns::CniNetwork*>(network.get());
+  if (cni == nullptr) return {};
+  TRY(make_dirs(config.network.cni.config_dir, 0755));
+  TRY_ASSIGN(cni_watch, DirectoryWatch::start(config.network.cni.config_dir, loop, [this, cni] {
+               reloads.post([cni] {
+                 if (const auto reloaded = cni->reload(); !reloaded) log::warning("CNI: {}", reloaded.error().message);
+               });
+             }));
+  return {};
+}
+
 Result<> Node::Parts::open(const Config& config, Loop& loop) {
   TRY(take_lock(config));
   TRY_ASSIGN(hierarchy, cgroups::Hierarchy::detect());
@@ -182,6 +199,7 @@ Result<> Node::Parts::open(const Config& config, Loop& loop) {
   auto opened = open_network(config);
   if (!opened) return Fail(std::move(opened).error().context("pod network"));
   network = std::move(*opened);
+  TRY(watch_cni(config, loop));
   const cri::RuntimeServices services{loop, clock, *hierarchy, *driver, *network};
   TRY_ASSIGN(runtime, cri::Runtime::start(runtime_options(config), services));
   return {};
