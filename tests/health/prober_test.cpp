@@ -184,7 +184,8 @@ void flood(Connection& c, std::string_view text) {
   }
 }
 
-std::vector<Hostile> hostile_servers() {
+// Servers that speak, but never to an end.
+std::vector<Hostile> endless_servers() {
   return {
       {"silent", true, [](Connection& c) { c.wait(-1); }},
       {"reads and says nothing", true,
@@ -244,6 +245,12 @@ std::vector<Hostile> hostile_servers() {
          c.read_request();
          flood(c, "\xff\xfe\x00");
        }},
+  };
+}
+
+// Servers that end, but not as they should.
+std::vector<Hostile> broken_servers() {
+  return {
       {"another protocol", false,
        [](Connection& c) {
          c.send("SSH-2.0-OpenSSH_9.2\r\n");
@@ -272,6 +279,12 @@ std::vector<Hostile> hostile_servers() {
          c.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx");
        }},
   };
+}
+
+std::vector<Hostile> hostile_servers() {
+  std::vector<Hostile> all = endless_servers();
+  for (Hostile& broken : broken_servers()) all.push_back(std::move(broken));
+  return all;
 }
 
 // All at once, plain and TLS: each ends as a failure in its time, and no thread, descriptor or megabyte stays.

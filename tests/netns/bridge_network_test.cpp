@@ -3,6 +3,7 @@
 #include "tests/netns/node_fixture.hpp"
 #include "tests/support/poll_until.hpp"
 
+#include <poll.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -288,7 +289,7 @@ TEST_F(BridgeNetworkTest, KilledInTheMiddleLeavesNothingAfterReconcile) {
       }
       _exit(0);
     }
-    usleep(std::uniform_int_distribution<unsigned>(0, 120000)(random)); // the moment is what the test varies
+    poll(nullptr, 0, std::uniform_int_distribution<int>(0, 120)(random)); // the moment is what the test varies
     kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);

@@ -101,7 +101,10 @@ Block kind_of(std::string_view head, std::string_view last) {
   if (!last.ends_with('{')) return Block::none;
   for (const std::string_view word : {"namespace", "extern \"C\"", "class ", "struct ", "union ", "enum "})
     if (head.starts_with(word) && head.find('(') == std::string_view::npos) return Block::scope;
+  for (const std::string_view statement : {"for (", "if (", "while (", "switch (", "return {", "do {", "try {"})
+    if (head.starts_with(statement)) return Block::scope;
   if (head.starts_with("template") && last.find('(') == std::string_view::npos) return Block::scope;
+  if (head.find("[] = {") != std::string_view::npos) return Block::table;
   if (last.ends_with("= {") || last.ends_with("{{")) return Block::table;
   return Block::function;
 }
@@ -167,8 +170,9 @@ Breaches bad_header(const SourceFile& file) {
 
 Breaches machine_paths(const SourceFile& file) {
   // Written in two parts, so that this file keeps its own rule.
-  static const std::string kPaths[] = {std::string("/wo") + "rk/", std::string("/ho") + "me/",
-                                       std::string("/Us") + "ers/", std::string("/root") + "/src"};
+  static const std::string kPaths[] = {std::string("/wo") + "rk/main", std::string("/wo") + "rk/shared",
+                                       std::string("/wo") + "rk/b/", std::string("/Us") + "ers/",
+                                       std::string("/root") + "/src"};
   Breaches breaches;
   const auto lines = lines_of(file.text);
   for (std::size_t i = 0; i < lines.size(); ++i)
