@@ -10,10 +10,6 @@ namespace {
 
 using Kind = Action::Kind;
 
-bool holds_resources(RecordState state) {
-  return state == RecordState::running || state == RecordState::unknown;
-}
-
 class Planner {
  public:
   explicit Planner(const PlanInput& input)
@@ -25,7 +21,6 @@ class Planner {
       terminate();
       return std::move(plan_);
     }
-    collect_garbage();
     plan_.finished = ended_for_good() || past_deadline();
     if (plan_.finished) {
       plan_.initialized = true;
@@ -37,6 +32,7 @@ class Planner {
       plan_.initialized = plan_init();
       if (plan_.initialized) plan_containers();
     }
+    collect_garbage(); // last: what cannot be removed must not hold up a start
     return std::move(plan_);
   }
 
@@ -70,7 +66,7 @@ class Planner {
     std::vector<const ContainerRecord*> others;
     std::vector<const ContainerRecord*> sidecars;
     for (const ContainerRecord& record : in_.record.containers) {
-      if (!holds_resources(record.state)) continue;
+      if (record.state != RecordState::running) continue; // what is in doubt ends with its sandbox
       (record.kind == ContainerKind::sidecar ? sidecars : others).push_back(&record);
     }
     for (const ContainerRecord* record : others) stop(*record, "Stopping container " + record->name);
@@ -146,7 +142,7 @@ class Planner {
   void renew_sandbox() {
     if (lost_with_sandbox()) return; // waits for its containers' ends to be seen
     for (const ContainerRecord& record : in_.record.containers)
-      if (holds_resources(record.state)) {
+      if (record.state == RecordState::running) {
         add(Kind::stop_sandbox).id = record.sandbox_id;
         return;
       }

@@ -20,7 +20,7 @@ std::string with_policy(const std::string& policy) {
 
 class PodPlan : public ::testing::Test {
  protected:
-  Plan plan() { return plan_pod({pod_, record_, memory_, failure_, {}, now_, terminating_}); }
+  Plan plan() { return plan_pod({pod_, record_, memory_, failure_, {}, now_, terminating_, at(0)}); }
   std::string next() { return text_of(plan()); }
   ContainerRecord sidecar(const std::string& name) {
     ContainerRecord record = running(name);
@@ -273,6 +273,29 @@ TEST_F(PodPlan, RemovesWhatWasNeverStarted) {
   record_.containers = {running("web")};
   record_.containers[0].state = RecordState::created;
   EXPECT_EQ(next(), "remove web-0");
+}
+
+TEST_F(PodPlan, LeavesWhatIsInDoubtToItsSandbox) {
+  record_.sandboxes = {sandbox()};
+  record_.containers = {running("web")};
+  record_.containers[0].state = RecordState::unknown;
+  EXPECT_EQ(next(), "remove web-0");
+  terminating_ = true;
+  EXPECT_EQ(next(), "stop-sandbox s0, remove-sandbox s0, finish");
+  terminating_ = false;
+  record_.sandboxes = {sandbox(0, false)};
+  EXPECT_EQ(next(), "sandbox#1");
+}
+
+TEST_F(PodPlan, EndsAtTheActiveDeadline) {
+  pod_ = make_pod(R"({"activeDeadlineSeconds":5,"containers":[{"name":"web","image":"i:1"}]})");
+  record_.sandboxes = {sandbox()};
+  record_.containers = {running("web")};
+  EXPECT_EQ(next(), "");
+  EXPECT_EQ(plan().wake_at, at(5));
+  now_ = at(5);
+  EXPECT_EQ(next(), "stop web-0");
+  EXPECT_TRUE(plan().expired);
 }
 
 TEST_F(PodPlan, EndsSidecarsLastAndInReverse) {
