@@ -63,11 +63,11 @@ std::string HttpUrl::authority() const {
 }
 
 std::string HttpUrl::shown() const {
-  return scheme + "://" + authority() + path;
+  return fmt::format("{}://{}{}", scheme, authority(), path);
 }
 
 std::string HttpUrl::text() const {
-  return query.empty() ? shown() : shown() + "?" + query;
+  return query.empty() ? shown() : fmt::format("{}?{}", shown(), query);
 }
 
 bool HttpUrl::same_origin(const HttpUrl& other) const {

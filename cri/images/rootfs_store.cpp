@@ -1,10 +1,11 @@
 #include "cri/images/rootfs_store.hpp"
 
 #include "base/file.hpp"
-#include "base/json.hpp"
 #include "base/log.hpp"
+#include "base/random.hpp"
 #include "base/rollback.hpp"
 #include "base/text.hpp"
+#include "base/worker_pool.hpp"
 #include "cri/images/overlay_mount.hpp"
 #include "cri/images/tree_removal.hpp"
 #include "cri/images/tree_walk.hpp"
@@ -21,6 +22,8 @@ namespace keelson::cri {
 
 namespace {
 
+constexpr std::string_view kRemoved = ".removed-"; // no id begins with a dot
+
 Result<> check_id(const std::string& id) {
   const bool plain =
       id.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == std::string::npos;
@@ -31,22 +34,32 @@ Result<> check_id(const std::string& id) {
 } // namespace
 
 struct RootfsStore::State {
+  State(Options chosen, ImageStore& store, UniqueFd directory)
+      : options(std::move(chosen))
+      , images(store)
+      , containers(std::move(directory)) {}
+
   Options options;
   ImageStore& images;
   UniqueFd containers;
   std::mutex mutex; // guards usages
   std::map<std::string, std::pair<SteadyTime, RootfsUsage>> usages;
 
+  WorkerPool reaper{"rootfs-reaper", 1}; // last: its work ends before the rest goes
+
   std::string directory(const std::string& id) const { return options.root + "/containers/" + id; }
 
   Result<> make_directories(const std::string& id, const std::vector<std::string>& layers);
   Result<OverlaySpec> overlay_of(const std::string& id, const std::vector<std::string>& layers) const;
-  Result<std::vector<std::string>> record_of(const std::string& id) const;
+  Result<std::vector<std::string>> layers_of(const std::string& id) const;
+  void reap(const std::string& name);
 };
 
 // The root of the whole has the owner and mode of the writable layer's root: those of the image's top layer.
 Result<> RootfsStore::State::make_directories(const std::string& id, const std::vector<std::string>& layers) {
-  for (const std::string part : {"", "/upper", "/work", "/empty"})
+  std::vector<std::string> parts = {"", "/upper", "/work"};
+  if (layers.empty()) parts.emplace_back("/empty");
+  for (const auto& part : parts)
     if (::mkdirat(containers.get(), (id + part).c_str(), 0700) != 0)
       return fail_errno(errno, "make directory {}{}", directory(id), part);
   struct stat top {};
@@ -71,16 +84,20 @@ Result<OverlaySpec> RootfsStore::State::overlay_of(const std::string& id,
   return spec;
 }
 
-Result<std::vector<std::string>> RootfsStore::State::record_of(const std::string& id) const {
+Result<std::vector<std::string>> RootfsStore::State::layers_of(const std::string& id) const {
   TRY(check_id(id));
-  TRY_ASSIGN(const auto text, read_file_at(containers.get(), id + "/record"));
-  TRY_ASSIGN(const auto value, json::parse(text));
-  const auto* list = value.is_object() ? json::find_array(value.get_object(), "layers") : nullptr;
-  if (list == nullptr) return fail(Code::data_loss, "{}/record is damaged", directory(id));
-  std::vector<std::string> layers;
-  for (const auto& item : *list)
-    if (item.is_string()) layers.emplace_back(item.get_string());
-  return layers;
+  const auto holds = images.holds();
+  const auto held = holds.find(id);
+  if (held == holds.end()) return fail(Code::not_found, "container {} has no root file system", id);
+  return held->second;
+}
+
+// Deletes in the background what nobody sees any more: a large writable layer takes seconds.
+void RootfsStore::State::reap(const std::string& name) {
+  reaper.post([this, name] {
+    if (const auto removed = remove_deep_tree(containers.get(), name); !removed)
+      log::warning("{}: {}; tried again at the next start", directory(name), removed.error().message);
+  });
 }
 
 RootfsStore::RootfsStore(std::unique_ptr<State> state)
@@ -92,7 +109,10 @@ Result<std::unique_ptr<RootfsStore>> RootfsStore::open(Options options, ImageSto
   TRY(make_dirs(directory, 0700));
   if (::chmod(directory.c_str(), 0700) != 0) return fail_errno(errno, "close {} to others", directory);
   TRY_ASSIGN(auto fd, open_dir(directory));
-  std::unique_ptr<State> state(new State{std::move(options), images, std::move(fd), {}, {}});
+  auto state = std::make_unique<State>(std::move(options), images, std::move(fd));
+  TRY_ASSIGN(const auto names, list_dir_at(state->containers.get(), "."));
+  for (const auto& name : names)
+    if (name.substr(0, kRemoved.size()) == kRemoved) state->reap(name);
   return std::unique_ptr<RootfsStore>(new RootfsStore(std::move(state)));
 }
 
@@ -106,10 +126,6 @@ Result<> RootfsStore::prepare(const std::string& id, const Image& image, const s
   rollback.add("release the layers", [&state, id] { return state.images.release_layers(id); });
   rollback.add("remove the writable layer", [&state, id] { return remove_deep_tree(state.containers.get(), id); });
   TRY(state.make_directories(id, image.layers));
-  json::array layers;
-  for (const auto& layer : image.layers) layers.emplace_back(layer);
-  const json::object record{{"image", image.id}, {"layers", std::move(layers)}};
-  TRY(write_file_atomic_at(state.containers.get(), id + "/record", json::to_text(record), 0600));
   TRY_ASSIGN(const auto overlay, state.overlay_of(id, image.layers));
   TRY_CONTEXT(mount_overlay(overlay, target, state.options.legacy_mount), "root file system of container {}", id);
   rollback.commit();
@@ -117,7 +133,7 @@ Result<> RootfsStore::prepare(const std::string& id, const Image& image, const s
 }
 
 Result<> RootfsStore::mount(const std::string& id, const std::string& target) {
-  TRY_ASSIGN(const auto layers, state_->record_of(id));
+  TRY_ASSIGN(const auto layers, state_->layers_of(id));
   TRY_ASSIGN(const auto overlay, state_->overlay_of(id, layers));
   // The mark of a "volatile" mount that was not unmounted: overlayfs refuses the layer until somebody decides. We do:
   // the layer's files are used as they are.
@@ -136,7 +152,12 @@ Result<> RootfsStore::remove(const std::string& id) {
     const std::lock_guard lock(state.mutex);
     state.usages.erase(id);
   }
-  TRY_CONTEXT(remove_deep_tree(state.containers.get(), id), "writable layer of container {}", id);
+  const std::string name = std::string(kRemoved) + random_hex(8);
+  if (::renameat(state.containers.get(), id.c_str(), state.containers.get(), name.c_str()) == 0) {
+    state.reap(name);
+  } else if (errno != ENOENT) {
+    return fail_errno(errno, "remove the writable layer of container {}", id);
+  }
   return state.images.release_layers(id);
 }
 
@@ -172,7 +193,8 @@ std::vector<std::string> RootfsStore::list() const {
   std::set<std::string> ids;
   for (const auto& [name, layers] : state_->images.holds()) ids.insert(name);
   const auto names = list_dir_at(state_->containers.get(), ".");
-  if (names) ids.insert(names->begin(), names->end());
+  for (const auto& name : names ? *names : std::vector<std::string>())
+    if (name.front() != '.') ids.insert(name);
   return {ids.begin(), ids.end()};
 }
 

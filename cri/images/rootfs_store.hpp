@@ -28,14 +28,15 @@ struct RootfsOptions {
 
 // Thread-safe, blocks, needs root. Mounts appear in the calling thread's mount namespace. On disk:
 //   containers/<id>/upper, work       the writable layer (0700 above it)
-//   containers/<id>/record            image id and layers
+//   containers/.removed-*          on its way out, deleted in the background or at the next start
+// The image store's hold of the same name says which layers lie below.
 class RootfsStore {
  public:
   using Options = RootfsOptions;
 
   // The image store must outlive this one.
   static Result<std::unique_ptr<RootfsStore>> open(Options options, ImageStore& images);
-  ~RootfsStore();
+  ~RootfsStore(); // waits for the deletions
 
   // Makes the writable layer of container `id` and mounts the whole at `target`, an existing directory. The image's
   // layers are held until remove(). already_exists if the id has a root file system. Undone if it fails.
@@ -47,7 +48,8 @@ class RootfsStore {
   // Succeeds if nothing is mounted there. Lazy if it is busy.
   static Result<> unmount(const std::string& target);
 
-  // Deletes the writable layer and lets the image's layers go. Unmount first. Succeeds if there is none.
+  // Takes the writable layer away, to be deleted in the background, and lets the image's layers go. Unmount first.
+  // Succeeds if there is none. What is mounted inside of the layer is not touched and keeps the rest from deletion.
   Result<> remove(const std::string& id);
 
   Result<RootfsUsage> usage(const std::string& id); // not_found

@@ -205,6 +205,7 @@ TEST_F(ImageStoreTest, LayersLiveAsLongAsAnImageOrARootfsNeedsThem) {
   EXPECT_TRUE(store->remove(ref("a:1")));
   EXPECT_TRUE(entries("layers").empty());
   EXPECT_TRUE(entries("images/blobs/sha256").empty());
+  roots->reset(); // deletes in the background until then
   EXPECT_TRUE(entries("containers").empty());
 }
 
