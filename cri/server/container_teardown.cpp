@@ -26,15 +26,16 @@ bool shares_pid_namespace(const Container& container) {
   return mode != v1::CONTAINER;
 }
 
-// A container whose monitor is gone has nobody who reaps and records its end.
-void mark_lost(Container& container, WallTime now) {
+// False if its end is known already.
+bool mark_lost(Container& container, WallTime now) {
   {
     const std::lock_guard lock(container.mutex);
-    if (container.phase == ContainerPhase::exited) return;
+    if (container.phase == ContainerPhase::exited) return false;
     container.phase = ContainerPhase::exited;
     container.exit = ContainerExit{255, "Error", "the pod's monitor died", now};
   }
   container.changed.notify_all();
+  return true;
 }
 
 } // namespace
@@ -77,6 +78,18 @@ Result<> Runtime::State::release_exited(const std::shared_ptr<Container>& contai
   return rootfs->unmount(paths.rootfs(container->id));
 }
 
+Result<> Runtime::State::end_lost_container(const std::shared_ptr<Container>& container) {
+  TRY(kill_cgroup(services.hierarchy, container->cgroup_path, Deadline::after(kKillPatience)));
+  if (mark_lost(*container, services.clock.wall_now())) publish(*container, v1::CONTAINER_STOPPED_EVENT);
+  TRY(release_exited(container));
+  save_or_log(*container);
+  return {};
+}
+
+void Runtime::State::save_or_log(const Container& container) const {
+  if (auto saved = save(container); !saved) log::error("{}", saved.error().message);
+}
+
 Result<> Runtime::State::destroy_container_files(const std::string& id, const std::string& handler_name,
                                                  const std::string& cgroup_path) {
   const Deadline deadline = Deadline::after(kKillPatience);
@@ -91,10 +104,7 @@ Result<> Runtime::State::destroy_container_files(const std::string& id, const st
 }
 
 Result<> Runtime::State::destroy_container(const std::shared_ptr<Container>& container, bool monitor_alive) {
-  if (!monitor_alive) {
-    TRY(kill_cgroup(services.hierarchy, container->cgroup_path, Deadline::after(kKillPatience)));
-    mark_lost(*container, services.clock.wall_now());
-  }
+  if (!monitor_alive && container->current_phase() != ContainerPhase::exited) TRY(end_lost_container(container));
   TRY(kill_container(container, Deadline::after(kKillPatience)));
   if (container->current_phase() == ContainerPhase::exited) TRY(release_exited(container));
   if (monitor_alive) {

@@ -53,6 +53,7 @@ class Recovery {
         log::warning("sandbox {}: {}; it is removed", id, sandbox.error().message);
         auto unknown = std::make_shared<Sandbox>();
         unknown->id = id;
+        recall_cgroup(*unknown);
         half_made_sandboxes_.push_back(std::move(unknown));
       } else if ((*sandbox)->phase == SandboxPhase::creating) {
         half_made_sandboxes_.push_back(std::move(*sandbox));
@@ -61,6 +62,13 @@ class Recovery {
       }
     }
     return {};
+  }
+
+  void recall_cgroup(Sandbox& sandbox) const {
+    auto path = read_file(state_.paths.owned_cgroup(sandbox.id), 4096);
+    if (!path || !path->starts_with(state_.options.cgroup_parent + "/") || !cgroups::GroupName::parse(*path)) return;
+    sandbox.cgroup_parent = std::move(*path);
+    sandbox.owns_cgroup = true;
   }
 
   Result<std::shared_ptr<Sandbox>> load_sandbox(const std::string& id) const {
@@ -169,6 +177,9 @@ class Recovery {
   // The containers of a sandbox that was adopted, each in its true state.
   void settle(const std::shared_ptr<Sandbox>& sandbox) {
     if (sandbox->phase == SandboxPhase::ready && sandbox->current_monitor() == nullptr) {
+      for (const auto& container : state_.containers_of(sandbox->id))
+        if (container->current_phase() != ContainerPhase::exited && exists(state_.paths.exit_record(container->id)))
+          read_exit_record(*container);
       if (auto stopped = state_.stop_sandbox(sandbox); !stopped)
         log::error("sandbox {}: {}", sandbox->id, stopped.error().message);
       return;

@@ -164,6 +164,8 @@ class SandboxLaunch {
 
   Result<> make_cgroup() {
     if (!sandbox_->owns_cgroup) return {};
+    // Apart from the record, so that the cgroup is found and removed even if the record is damaged.
+    TRY(write_file_atomic(state_.paths.owned_cgroup(sandbox_->id), sandbox_->cgroup_parent));
     const auto group = cgroups::Group::create(state_.services.hierarchy, sandbox_->cgroup_parent);
     if (!group) return Fail(Error(group.error()).context("cgroup of sandbox " + sandbox_->name()));
     rollback_.add("remove the pod's cgroup", [this] {

@@ -87,6 +87,9 @@ struct Runtime::State {
   // container_teardown.cpp
   Result<> kill_container(const std::shared_ptr<Container>& container, Deadline deadline);
   Result<> release_exited(const std::shared_ptr<Container>& container); // what a stopped container need not keep
+  void save_or_log(const Container& container) const; // where a full disk must not keep a pod from ending
+  // Ends a container whose monitor is gone: nobody reaps it and records its end, which is code 255 then.
+  Result<> end_lost_container(const std::shared_ptr<Container>& container);
   Result<> destroy_container(const std::shared_ptr<Container>& container, bool monitor_alive);
   Result<> destroy_container_files(const std::string& id, const std::string& handler_name,
                                    const std::string& cgroup_path);

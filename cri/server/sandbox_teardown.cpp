@@ -62,9 +62,9 @@ Result<> Runtime::State::stop_sandbox(const std::shared_ptr<Sandbox>& sandbox) {
     if (monitor_alive) {
       TRY(kill_container(container, Deadline::after(kKillPatience)));
       TRY(release_exited(container));
-      TRY(save(*container));
+      save_or_log(*container);
     } else {
-      TRY(destroy_container(container, false));
+      TRY(end_lost_container(container));
     }
   }
   stop_monitor(*sandbox);

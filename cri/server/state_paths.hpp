@@ -2,6 +2,7 @@
 // it ended; <root> is on disk.
 //
 //   <state>/sandboxes/<id>/record          what was asked, what came of it (JSON, written atomically)
+//   <state>/sandboxes/<id>/cgroup          path of the pod's cgroup, if it is ours to remove
 //   <state>/sandboxes/<id>/ns/{net,ipc,uts,pid}   pinned namespaces
 //   <state>/sandboxes/<id>/{hosts,hostname,resolv.conf}, shm/ (a tmpfs)
 //   <state>/sandboxes/<id>/monitor.{sock,pid}
@@ -23,6 +24,7 @@ struct StatePaths {
 
   std::string sandboxes() const { return state + "/sandboxes"; }
   std::string sandbox(const std::string& id) const { return sandboxes() + "/" + id; }
+  std::string owned_cgroup(const std::string& id) const { return sandbox(id) + "/cgroup"; }
   std::string namespaces(const std::string& id) const { return sandbox(id) + "/ns"; }
   std::string shm(const std::string& id) const { return sandbox(id) + "/shm"; }
 
