@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstddef>
 
@@ -155,7 +156,8 @@ TEST_F(MonitorExec, SeccompFilterHoldsWithAndWithoutNoNewPrivileges) {
 }
 
 TEST_F(MonitorExec, HasOnlyThreeDescriptors) {
-  EXPECT_EQ(output(exec_request("c", {"sh", "-c", "ls /proc/$$/fd | tr '\\n' ' '"})), "0 1 2 ");
+  // No pipe in the command: the shell would hold its ends for a moment.
+  EXPECT_EQ(output(exec_request("c", {"sh", "-c", "ls /proc/$$/fd; true"})), "0\n1\n2\n");
   for (int fd = 3; fd <= 64; ++fd) {
     auto request = exec_request("c", {"pwd"});
     request.cwd = fmt::format("/proc/self/fd/{}", fd);
@@ -344,10 +346,10 @@ TEST_F(MonitorExec, UnknownRequestIsUnimplemented) {
 
 TEST_F(MonitorExec, ThousandExecsLeaveDescriptorsAndMemoryFlat) {
   for (int i = 0; i < 20; ++i) ASSERT_EQ(output(exec_request("c", {"true"})), "");
-  const std::size_t fds = monitor_fds();
+  const std::size_t fds = monitor_fds(); // one more than at rest if the last exec is still being closed
   const std::int64_t memory = monitor_memory();
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(output(exec_request("c", {"true"})), "") << i;
-  EXPECT_TRUE(poll_until(soon(), [&] { return monitor_fds() == fds; })) << monitor_fds() << " against " << fds;
+  EXPECT_TRUE(poll_until(soon(), [&] { return monitor_fds() <= fds; })) << monitor_fds() << " against " << fds;
   EXPECT_LE(monitor_memory(), memory + 16);
   const auto leftovers = list_dir(cgroup("freezer", "c"));
   ASSERT_TRUE(leftovers);
@@ -363,8 +365,18 @@ TEST_F(MonitorExec, TenThousandFailedTerminalExecsLeaveEverythingFlat) {
   for (int i = 0; i < 20; ++i) ASSERT_FALSE(monitor_->exec(request, {}, soon()));
   const std::size_t fds = monitor_fds();
   const std::int64_t memory = monitor_memory();
-  for (int i = 0; i < 10000; ++i) ASSERT_FALSE(monitor_->exec(request, {}, soon())) << i;
-  EXPECT_TRUE(poll_until(soon(), [&] { return monitor_fds() == fds; })) << monitor_fds() << " against " << fds;
+  std::atomic<int> failed = 0;
+  std::vector<std::thread> clients;
+  for (int client = 0; client < 4; ++client)
+    clients.emplace_back([&] {
+      for (int i = 0; i < 2500; ++i) {
+        const auto handle = monitor_->exec(request, {}, soon());
+        failed += !handle && handle.error().code == Code::not_found ? 1 : 0;
+      }
+    });
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(failed, 10000);
+  EXPECT_TRUE(poll_until(soon(), [&] { return monitor_fds() <= fds; })) << monitor_fds() << " against " << fds;
   EXPECT_LE(monitor_memory(), memory + 16);
   EXPECT_EQ(monitor_->list(soon())->execs, 0U);
 }
