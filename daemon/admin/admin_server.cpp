@@ -10,7 +10,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
@@ -105,14 +104,17 @@ class LineSender final : public AdminStream {
 struct Session {
   Session(local::socket socket, const AdminServerOptions& options)
       : stream(std::move(socket))
+      , timer(stream.get_executor())
       , buffer(options.max_header + options.max_body + 4096) {
     parser.emplace();
     parser->header_limit(static_cast<std::uint32_t>(options.max_header));
     parser->body_limit(options.max_body);
   }
-  int fd() { return stream.socket().native_handle(); }
+  int fd() { return stream.native_handle(); }
 
-  beast::basic_stream<local> stream;
+  local::socket stream;
+  asio::steady_timer timer; // for reading; Beast's own would close the socket before it could be told why
+  bool timed_out = false;
   beast::flat_buffer buffer;
   std::optional<http::request_parser<http::string_body>> parser;
   std::stop_source gone;
@@ -139,17 +141,28 @@ struct Refusal {
   std::string message;
 };
 
-Refusal refusal_of(const beast::error_code& error, const AdminServerOptions& options) {
+Refusal refusal_of(const beast::error_code& error, bool timed_out, const AdminServerOptions& options) {
   if (error == http::error::body_limit)
     return {413, Code::resource_exhausted,
             fmt::format("the request's body is larger than the limit of {} bytes", options.max_body)};
   if (error == http::error::header_limit || error == http::error::buffer_overflow)
     return {431, Code::resource_exhausted,
             fmt::format("the request's head is larger than the limit of {} bytes", options.max_header)};
-  if (error == beast::error::timeout)
+  if (timed_out)
     return {408, Code::deadline_exceeded,
             fmt::format("no complete request within {} ms", options.request_timeout.count())};
   return {400, Code::invalid_argument, fmt::format("not an HTTP request: {}", error.message())};
+}
+
+// What is being read then ends with operation_aborted.
+void limit_reading(const std::shared_ptr<Session>& session, std::chrono::milliseconds time) {
+  session->timer.expires_after(time);
+  session->timer.async_wait([session](const beast::error_code& error) {
+    if (error) return;
+    session->timed_out = true;
+    beast::error_code ignored;
+    session->stream.cancel(ignored);
+  });
 }
 
 } // namespace
@@ -213,20 +226,20 @@ void AdminServer::State::take(local::socket socket) {
     refuse(session, {503, Code::unavailable, "too many connections; try again"});
     return;
   }
-  session->stream.expires_after(options.request_timeout);
+  limit_reading(session, options.request_timeout);
   http::async_read(session->stream, session->buffer, *session->parser,
                    [this, session](const beast::error_code& error, std::size_t) { on_request(session, error); });
 }
 
 void AdminServer::State::on_request(const std::shared_ptr<Session>& session, const beast::error_code& error) {
-  session->stream.expires_never();
-  if (error == http::error::end_of_stream || error == asio::error::operation_aborted) return;
+  session->timer.cancel();
+  if (error == http::error::end_of_stream) return;
   if (error) {
-    refuse(session, refusal_of(error, options));
+    refuse(session, refusal_of(error, session->timed_out, options));
     return;
   }
   // Completes when the client has closed both directions.
-  session->stream.socket().async_wait(local::socket::wait_error, [session](const beast::error_code& wait_error) {
+  session->stream.async_wait(local::socket::wait_error, [session](const beast::error_code& wait_error) {
     if (!wait_error) session->gone.request_stop();
   });
   workers->post([self = shared_from_this(), session] { self->work(session); });
@@ -238,7 +251,7 @@ void AdminServer::State::refuse(const std::shared_ptr<Session>& session, const R
   send_all(session->fd(), answer_head(refusal.status, body.size()) + body, std::chrono::milliseconds(0));
   ::shutdown(session->fd(), SHUT_WR);
   session->buffer.clear();
-  session->stream.expires_after(kDrainTime);
+  limit_reading(session, kDrainTime);
   drain(session);
 }
 
@@ -248,7 +261,10 @@ void AdminServer::State::drain(const std::shared_ptr<Session>& session) {
   session->stream.async_read_some(session->buffer.prepare(4096),
                                   [this, session](const beast::error_code& error, std::size_t size) {
                                     session->drained += size;
-                                    if (!error && size > 0) drain(session);
+                                    if (!error && size > 0)
+                                      drain(session);
+                                    else
+                                      session->timer.cancel();
                                   });
 }
 
@@ -269,7 +285,10 @@ void AdminServer::State::work(const std::shared_ptr<Session>& session) {
   sender.finish(answer);
   ::shutdown(session->fd(), SHUT_WR);
   // The socket belongs to the connection thread.
-  asio::post(io, [session] { session->stream.close(); });
+  asio::post(io, [session] {
+    beast::error_code ignored;
+    session->stream.close(ignored);
+  });
 }
 
 void AdminServer::State::stop() {

@@ -22,6 +22,7 @@ struct Global {
 
 // One parse: every command puts its arguments and its call here.
 struct Parser {
+  Parser() { app.fallthrough(); } // commands take it over when they are made: --state may stand behind them
   CLI::App app{"Shows and controls the pods, containers, images and cgroups of this node.", "keelsonctl"};
   Global global;
   std::function<Result<int>()> chosen;
@@ -114,7 +115,14 @@ void add_logs(Parser& parser) {
   app.add_flag("-f,--follow", arguments->follow, "Go on until the container ends");
   app.add_flag("-p,--previous", arguments->previous, "The container before the last restart");
   app.add_flag("-t,--timestamps", arguments->timestamps, "Put its time before each line");
-  app.add_option("--tail", arguments->tail, "Only the last N lines")->type_name("N");
+  app.add_option_function<std::int64_t>(
+         "--tail",
+         [arguments](const std::int64_t& lines) {
+           if (lines < -1) throw CLI::ValidationError("--tail", "use a number of lines, or -1 for all of them");
+           if (lines >= 0) arguments->tail = static_cast<std::uint64_t>(lines);
+         },
+         "Only the last N lines; -1: all")
+      ->type_name("N");
   app.add_option("--since", arguments->since, "Only lines since a time, or in a duration until now (30s, 5m, 1h30m)")
       ->type_name("TIME");
   app.add_option("--stream", arguments->stream, "Only stdout or stderr")
@@ -371,7 +379,6 @@ void add_global(Parser& parser) {
   parser.app.set_version_flag("--version", "keelsonctl " KEELSON_VERSION);
   parser.app.footer(kFooter);
   parser.app.require_subcommand(1);
-  parser.app.fallthrough();
   parser.command(parser.app, "version", "Show the versions of keelsonctl and of the daemon", "  keelsonctl version\n",
                  [&parser] { return run_version(parser.global.client()); });
 }
