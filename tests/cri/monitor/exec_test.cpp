@@ -377,7 +377,7 @@ TEST_F(MonitorExec, TenThousandFailedTerminalExecsLeaveEverythingFlat) {
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(failed, 10000);
   EXPECT_TRUE(poll_until(soon(), [&] { return monitor_fds() <= fds; })) << monitor_fds() << " against " << fds;
-  EXPECT_LE(monitor_memory(), memory + 16);
+  EXPECT_LE(monitor_memory(), memory + 64); // KiB; four connections at once, where there was one before
   EXPECT_EQ(monitor_->list(soon())->execs, 0U);
 }
 
