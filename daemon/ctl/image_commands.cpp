@@ -101,6 +101,13 @@ std::string first_name(const json::value& image) {
   return short_id(text_at(image, {"id"}));
 }
 
+std::string all_names(const json::value& image) {
+  std::string names;
+  for (const json::value& name : list_at(image, {"tags"}))
+    if (name.is_string()) names += (names.empty() ? "" : ", ") + std::string(name.get_string());
+  return names.empty() ? first_name(image) : names;
+}
+
 Result<bool> ask(const std::string& question) {
   if (!is_terminal(STDIN_FILENO))
     return fail(Code::failed_precondition, "nobody is there to be asked: say --yes to remove them");
@@ -127,7 +134,7 @@ Result<int> run_image_load(const Client& client, const std::string& path, const 
   auto loaded = client.post("/v1/images/load", body);
   TRY_CONTEXT(loaded, "load {}", path);
   for (const json::value& image : list_at(*loaded, {"items"}))
-    print(fmt::format("{}  {}  {}\n", first_name(image), short_id(text_at(image, {"id"})),
+    print(fmt::format("{}  {}  {}\n", short_id(text_at(image, {"id"})), all_names(image),
                       decimal_bytes(static_cast<std::uint64_t>(number_at(image, {"size"})))));
   return kSuccess;
 }

@@ -1,3 +1,4 @@
+#include "base/text.hpp"
 #include "daemon/ctl/base64.hpp"
 #include "daemon/ctl/commands.hpp"
 #include "daemon/ctl/display.hpp"
@@ -20,21 +21,26 @@ void warn_of_static(const NodeObjects& objects, const json::value& sandbox) {
   }
 }
 
-} // namespace
-
-Result<int> run_exec(const Client& client, const ExecArguments& arguments) {
+Result<json::value> exec_in_container(const Client& client, const ExecArguments& arguments) {
   TRY_ASSIGN(const NodeObjects objects, read_objects(client));
   TRY_ASSIGN(const json::value container, choose_container(objects, arguments.target, {arguments.container, false}));
   json::array command;
   for (const std::string& word : arguments.command) command.emplace_back(word);
-  const json::object request{{"container_id", text_at(container, {"id"})},
-                             {"cmd", std::move(command)},
-                             {"timeout", arguments.timeout_seconds}};
-  auto answer = client.post("/v1/cri/ExecSync", request);
-  if (!answer) {
-    print_error(fmt::format("keelsonctl: exec in {}: {}\n", arguments.target, answer.error().message));
-    return answer.error().code == Code::unavailable ? kUnreachable : kExecFailed;
+  return client.post("/v1/cri/ExecSync", {{"container_id", text_at(container, {"id"})},
+                                          {"cmd", std::move(command)},
+                                          {"timeout", arguments.timeout_seconds}});
+}
+
+} // namespace
+
+Result<int> run_exec(const Client& client, const ExecArguments& arguments) {
+  const auto answer = exec_in_container(client, arguments);
+  if (!answer && answer.error().code != Code::unavailable) {
+    print_error(fmt::format("keelsonctl: exec in {}: {}\n", printable(arguments.target),
+                            printable(answer.error().message, 4096)));
+    return kExecFailed;
   }
+  if (!answer) return Fail(answer.error());
   TRY_ASSIGN(const std::string out, decode_base64(text_at(*answer, {"stdout"})));
   TRY_ASSIGN(const std::string err, decode_base64(text_at(*answer, {"stderr"})));
   if (!out.empty()) print(out);

@@ -114,7 +114,7 @@ Result<int> run_events(const Client& client, const ListArguments& arguments, boo
       print(arguments.output.is_data() ? json::to_text(event) + "\n" : event_line(event, colour));
       return true;
     }));
-    return kSuccess;
+    return fail(Code::unavailable, "keelsond has ended, and its events with it; pods run on");
   }
   TRY_ASSIGN(json::array events, list_items(client, "/v1/events"));
   if (arguments.output.is_data()) {

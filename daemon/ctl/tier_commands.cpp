@@ -6,6 +6,7 @@
 #include "daemon/ctl/commands.hpp"
 #include "daemon/ctl/explain_view.hpp"
 #include "daemon/ctl/fields.hpp"
+#include "daemon/ctl/node_objects.hpp"
 #include "daemon/ctl/terminal.hpp"
 #include "daemon/ctl/tier_view.hpp"
 #include "qos/explain.hpp"
@@ -21,9 +22,16 @@ namespace {
 
 Result<json::array> read_groups(const Client& client, const std::string& pod) {
   TRY_ASSIGN(const json::value report, client.get("/v1/cgroups"));
-  json::array groups = groups_of_pod(list_at(report, {"groups"}), pod);
-  if (groups.empty() && !pod.empty())
-    return fail(Code::not_found, "no pod \"{}\" has a cgroup; see: keelsonctl pods", printable(pod));
+  const json::array& all = list_at(report, {"groups"});
+  if (pod.empty()) return all;
+  TRY_ASSIGN(const json::array pods, list_items(client, "/v1/pods"));
+  TRY_ASSIGN(const json::array sandboxes, list_items(client, "/v1/sandboxes"));
+  TRY_ASSIGN(const json::value* found, find_pod(pods, sandboxes, pod));
+  json::array groups =
+      groups_of_pod(all, text_at(*found, {"metadata", "namespace"}) + "/" + text_at(*found, {"metadata", "name"}));
+  if (groups.empty())
+    return fail(Code::not_found, "pod {} is not in the tiers of this node: its CRI client owns its cgroup",
+                printable(pod));
   return groups;
 }
 
