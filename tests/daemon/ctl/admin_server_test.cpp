@@ -11,6 +11,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -57,7 +58,7 @@ class AdminServing : public testing::Test {
     if (request.path == "/watch") {
       stream.send(json::object{});
       ++watchers;
-      while (!request.gone.stop_requested()) std::this_thread::sleep_for(1ms);
+      while (!request.gone.stop_requested()) ::poll(nullptr, 0, 1);
       --watchers;
       return json::value(nullptr);
     }
