@@ -14,6 +14,9 @@ int main(int argc, char** argv) {
   keelson::test::in_own_namespaces = unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
                                      mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
                                      mount("tmpfs", "/run", "tmpfs", 0, "mode=755") == 0;
-  if (keelson::test::in_own_namespaces) keelson::test::shell("ip link set lo up");
+  if (keelson::test::in_own_namespaces) {
+    keelson::test::shell("ip link set lo up");
+    keelson::test::end_leftovers();
+  }
   return RUN_ALL_TESTS();
 }

@@ -3,6 +3,7 @@
 #include "base/file.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "base/unix_socket.hpp"
 #include "tests/support/mounts.hpp"
 #include "tests/support/poll_until.hpp"
 
@@ -80,6 +81,25 @@ void add_rules(std::set<std::string>& found, const std::string& prefix) {
   }
 }
 
+// Kills what is in the cgroup and in that of its monitors, and removes both.
+void end_cgroup(const std::string& parent) {
+  poll_until(Deadline::after(std::chrono::seconds(5)), [&] {
+    bool gone = true;
+    for (const std::string& top : hierarchies()) {
+      for (const std::string& name : {parent, parent + "-monitors"}) {
+        const std::string below = shell("find " + top + "/" + name + " -depth -type d 2>/dev/null");
+        for (const auto dir : split(trim(below), '\n')) {
+          const std::string members = read_file(std::string(dir) + "/cgroup.procs").value_or("");
+          for (const auto pid : split_words(members)) ::kill(parse_int<pid_t>(pid).value_or(0x7fffffff), SIGKILL);
+          ::rmdir(std::string(dir).c_str());
+        }
+        gone = gone && !exists(top + "/" + name);
+      }
+    }
+    return gone;
+  });
+}
+
 // The one of the build, or another build's for a run by hand.
 std::string daemon_program() {
   const char* other = std::getenv("KEELSON_TEST_DAEMON");
@@ -114,6 +134,14 @@ std::vector<std::string> cgroups_with(const std::string& parent, const std::stri
         found.push_back(it->path().string());
   }
   return found;
+}
+
+void end_leftovers() {
+  for (const std::string& name : list_dir(std::string(kCgroupRoot) + "/freezer").value_or(std::vector<std::string>{})) {
+    const auto parts = split(name, '-'); // ke2e, pid, number, "monitors"
+    if (parts.size() < 3 || parts[0] != "ke2e" || exists("/proc/" + std::string(parts[1]))) continue;
+    end_cgroup(fmt::format("ke2e-{}-{}", parts[1], parts[2]));
+  }
 }
 
 std::set<NodeProcess> node_processes(const std::string& cgroup_name) {
@@ -157,22 +185,8 @@ Node::Node(NodeOptions options)
 Node::~Node() {
   if (client_ && daemon_) remove_all();
   if (daemon_) (void)kill9();
-  for (const NodeProcess& left : node_processes(cgroup_parent_)) {
-    const std::string cgroups = read_file(fmt::format("/proc/{}/cgroup", left.pid)).value_or("");
-    if (cgroups.find(cgroup_parent_) != std::string::npos) ::kill(left.pid, SIGKILL);
-  }
+  end_cgroup(cgroup_parent_);
   shell("ip link del " + bridge_ + " 2>/dev/null");
-  poll_until(Deadline::after(std::chrono::seconds(5)), [&] {
-    bool gone = true;
-    for (const std::string& top : hierarchies()) {
-      for (const std::string& parent : {cgroup_parent_, cgroup_parent_ + "-monitors"}) {
-        auto below = shell("find " + top + "/" + parent + " -depth -type d 2>/dev/null");
-        for (const auto dir : split(trim(below), '\n')) ::rmdir(std::string(dir).c_str());
-        gone = gone && !exists(top + "/" + parent);
-      }
-    }
-    return gone;
-  });
 }
 
 std::vector<std::string> Node::arguments() const {
@@ -196,14 +210,12 @@ Result<> Node::launch() {
 }
 
 Result<> Node::wait_ready() {
-  if (!client_) {
-    TRY_ASSIGN(client_, WireClient::connect(socket()));
-  }
+  TRY_ASSIGN(client_, WireClient::connect(socket())); // the old one's connection is broken
   const Deadline deadline = Deadline::after(std::chrono::seconds(60));
   bool ended = false;
   const bool ready = poll_until(deadline, [&] {
     ended = daemon_->wait(Deadline::after(std::chrono::nanoseconds(0))).has_value();
-    return ended || client_->call("Version", "{}", std::chrono::seconds(5)).ok();
+    return ended || (connect_unix(socket(), 0) && client_->call("Version", "{}", std::chrono::seconds(5)).ok());
   });
   if (ended) daemon_.reset();
   if (ready && !ended) return {};
@@ -277,7 +289,7 @@ std::set<std::string> Node::footprint() const {
   for (const NodeProcess& process : node_processes(cgroup_parent_)) {
     const std::string cgroups = read_file(fmt::format("/proc/{}/cgroup", process.pid)).value_or("");
     const bool ours = cgroups.find(cgroup_parent_) != std::string::npos;
-    if (!ours && (cgroups.find("/ke2e-") != std::string::npos || process.program == "keelsond"))
+    if (!ours && (cgroups.find("/ke2e-") != std::string::npos || process.program.starts_with("keelsond")))
       continue; // other nodes
     found.insert(fmt::format("process {} {}", process.pid, process.program));
   }

@@ -94,6 +94,7 @@ std::vector<std::string> cgroups_with(const std::string& parent, const std::stri
 // Of a v1 controller, or of the unified hierarchy if the controller is there.
 std::string cgroup_dir(const std::string& controller, const std::string& path);
 
+void end_leftovers();                          // cgroups and processes of test programs that were killed
 std::string shell(const std::string& command); // output and errors of a shell command
 
 } // namespace keelson::test
