@@ -92,11 +92,13 @@ Result<> PodWorker::create_sandbox(const Action& action) {
     }
     input.cgroup_parent = group->cgroupfs_path();
   }
-  const auto config = sandbox_config(input);
-  auto id = config ? context_.runtime.run_sandbox(*config, pod_.spec.runtime_class_name)
-                   : Result<std::string>(Fail(config.error()));
-  if (!id) {
-    fail_sandbox("FailedCreatePodSandBox", id.error(), "Failed to create pod sandbox: ");
+  auto made = [&]() -> Result<> {
+    TRY_ASSIGN(const auto config, sandbox_config(input));
+    TRY(context_.runtime.run_sandbox(config, pod_.spec.runtime_class_name));
+    return {};
+  }();
+  if (!made) {
+    fail_sandbox("FailedCreatePodSandBox", made.error(), "Failed to create pod sandbox: ");
     return {};
   }
   finished_ = false;
