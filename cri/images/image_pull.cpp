@@ -135,7 +135,8 @@ Result<Image> ImageStore::pull(const PullRequest& request) {
     if (request.progress) shared->handlers.emplace(id, request.progress);
     if (!joinable) {
       ++state_->running_pulls;
-      std::thread([state = state_, shared, key, reference, credentials = request.credentials] {
+      // No share of the state: ~ImageStore waits for this thread, and then nobody may keep the directories open.
+      std::thread([state = state_.get(), shared, key, reference, credentials = request.credentials] {
         state->transfer(key, reference, credentials, shared);
       }).detach();
     }

@@ -40,7 +40,7 @@ struct SharedPull {
   std::stop_source stop;
 };
 
-struct ImageStore::State : std::enable_shared_from_this<ImageStore::State> {
+struct ImageStore::State {
   State(Options chosen, BlobStore blob_store, std::unique_ptr<LayerStore> layer_store, Platform machine);
 
   // image_store.cpp
