@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -20,6 +21,9 @@
 namespace keelson {
 
 namespace {
+
+// The limit of open files that children get; nothing: ours. Written before there are threads.
+std::optional<rlimit> open_file_limit_of_children;
 
 // What the child does between fork and exec, in order; reported over the error pipe when a step fails.
 enum class Step : int { join_cgroup, join_netns, session, directory, descriptors, exec };
@@ -134,6 +138,7 @@ int child_set_fds(const Prepared& prepared, int error_fd) {
   if (options.new_session && ::setsid() < 0) child_fail(error_fd, Step::session);
   if (!options.cwd.empty() && ::chdir(options.cwd.c_str()) != 0) child_fail(error_fd, Step::directory);
   error_fd = child_set_fds(prepared, error_fd);
+  if (open_file_limit_of_children) ::setrlimit(RLIMIT_NOFILE, &*open_file_limit_of_children);
   int found_errno = ENOENT;
   char* const* envp = options.env ? prepared.envp.data() : environ;
   for (const std::string& path : prepared.candidates) {
@@ -312,6 +317,17 @@ Result<ExitStatus> Child::wait(Deadline deadline) {
 
 Result<> Child::kill(int signal) {
   return send_signal(pidfd_.get(), signal);
+}
+
+Result<> raise_open_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return fail_errno(errno, "read the limit of open files");
+  const rlimit former = limit;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return fail_errno(errno, "raise the limit of open files from {} to {}", former.rlim_cur, limit.rlim_max);
+  open_file_limit_of_children = former;
+  return {};
 }
 
 Result<Child> spawn(const SpawnOptions& options) {

@@ -53,6 +53,10 @@ struct SpawnOptions {
   bool die_with_parent = false; // PR_SET_PDEATHSIG SIGKILL; the parent is the calling thread
 };
 
+// Raises this process' soft limit of open files to its hard one. What spawn() starts gets back the limit that was there
+// before: programs that use select(2) break above 1024. Once, before there are threads.
+Result<> raise_open_file_limit();
+
 // A child of this process. Destruction does not kill it; wait() or the subreaper must reap it.
 class Child {
  public:

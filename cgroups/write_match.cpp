@@ -60,6 +60,25 @@ bool shares_match(std::string_view written, std::string_view actual) {
   return wanted && shown && std::clamp(*wanted, kMinCpuShares, kMaxCpuShares) == *shown;
 }
 
+// The lowest CPU shares that the linear formula turns into this weight or more.
+std::uint64_t lowest_shares_of(std::uint64_t weight) {
+  const std::uint64_t span = kMaxCpuShares - kMinCpuShares;
+  return kMinCpuShares + ((weight - 1) * span + 9998) / 9999;
+}
+
+// The value is the linear formula's; the runtime may have made the logarithmic one's of the same shares.
+bool weights_match(std::string_view written, std::string_view actual) {
+  const auto wanted = parse_amount(written);
+  const auto shown = parse_amount(actual);
+  if (!wanted || !shown) return false;
+  if (*wanted == *shown) return true;
+  if (*wanted < kMinCpuWeight || *wanted > kMaxCpuWeight) return false;
+  const std::uint64_t lowest = lowest_shares_of(*wanted);
+  const std::uint64_t highest = std::max(lowest, std::min(lowest_shares_of(*wanted + 1) - 1, kMaxCpuShares));
+  return *shown >= cpu_weight_from_shares(lowest, WeightFormula::logarithmic) &&
+         *shown <= cpu_weight_from_shares(highest, WeightFormula::logarithmic);
+}
+
 bool io_weight_matches(std::string_view written, std::string_view actual) {
   const auto wanted = IoWeight::parse(written);
   const auto shown = IoWeight::parse(actual);
@@ -103,6 +122,7 @@ bool is_memory_amount(std::string_view file) {
 bool matches(const Write& write, std::string_view actual) {
   const std::string_view file = write.file;
   if (file == "cpu.shares") return shares_match(write.value, actual);
+  if (file == "cpu.weight") return weights_match(write.value, actual);
   if (file == "cpu.max") return cpu_max_matches(write.value, actual);
   if (file == "cpuset.cpus" || file == "cpuset.mems") return lists_match(write.value, actual);
   if (file.starts_with("hugetlb.")) return limits_match(write.value, actual, huge_page_of(file));

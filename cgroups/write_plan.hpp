@@ -55,7 +55,8 @@ Result<WritePlan> plan_writes(const ControllerLayout& layout, const Knobs& knobs
 Result<WritePlan> plan_writes(Version version, const Knobs& knobs, const PlanOptions& options = {});
 
 // Whether `actual`, read from the write's file, is what the kernel makes of the value: memory is rounded down to pages
-// and hugetlb to huge pages, CPU shares are clamped, lists are compared as sets, "-1" reads as a huge number.
+// and hugetlb to huge pages, CPU shares are clamped, lists are compared as sets, "-1" reads as a huge number. A
+// cpu.weight may be the logarithmic formula's of the same shares: newer runtimes write that one.
 bool matches(const Write& write, std::string_view actual);
 
 } // namespace keelson::cgroups

@@ -65,6 +65,7 @@ void visit(V& v, Config& c) {
   });
   v.group("cri", [&] {
     v.key("socket", c.cri.socket);
+    v.key("group", c.cri.group);
     v.key("maxThreads", c.cri.max_threads);
   });
   v.group("admin", [&] { v.key("socket", c.admin.socket); });

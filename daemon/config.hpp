@@ -31,6 +31,7 @@ struct Config {
 
   struct {
     std::string socket;   // empty: <state>/cri.sock
+    std::string group;    // whose members may connect; empty: root's
     int max_threads = 64; // calls answered at once
   } cri;
 
@@ -58,7 +59,7 @@ struct Config {
     struct {
       std::string name = "keelson0";
       std::vector<std::string> ranges = {"10.88.0.0/16"};
-      std::int64_t mtu = 0; // 0: 1500
+      std::int64_t mtu = 0; // 0: that of the default route's link
       bool masquerade = true;
       std::vector<std::string> no_masquerade;
       bool host_ports = true;

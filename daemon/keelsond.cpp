@@ -1,6 +1,7 @@
 // The daemon's main program: configuration, signals, service manager, and the loop.
 #include "base/log.hpp"
 #include "base/loop.hpp"
+#include "base/process.hpp"
 #include "config.h"
 #include "daemon/command_line.hpp"
 #include "daemon/node.hpp"
@@ -53,6 +54,7 @@ int run(const Config& config, bool clean_up) {
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   ::umask(022);
+  if (const auto raised = raise_open_file_limit(); !raised) log::warning("{}", raised.error().message);
   ServiceManager service_manager = ServiceManager::take_from_environment();
   Loop loop;
   std::thread loop_thread([&loop] { loop.run(); });

@@ -14,6 +14,7 @@
 #include "daemon/pods/cri_pod_runtime.hpp"
 #include "daemon/pods/pod_agent.hpp"
 #include "daemon/pods/pod_runtime.hpp"
+#include "daemon/pods/pod_volumes.hpp"
 #include "health/prober.hpp"
 #include "netns/bridge_network.hpp"
 #include "netns/cni_network.hpp"
@@ -243,7 +244,7 @@ Result<> Node::Parts::serve(const Config& config) {
   AdminServerOptions options;
   options.socket = config.admin_socket();
   TRY_ASSIGN(admin, AdminServer::start(std::move(options), make_admin_handler(std::move(services))));
-  TRY_ASSIGN(grpc, cri::GrpcServer::start({config.cri_socket(), config.cri.max_threads}, *runtime));
+  TRY_ASSIGN(grpc, cri::GrpcServer::start({config.cri_socket(), config.cri.group, config.cri.max_threads}, *runtime));
   log::info("CRI on {}", config.cri_socket());
   return {};
 }
@@ -266,6 +267,8 @@ Result<> Node::clean_up(const Config& config, Loop& loop) {
     TRY(parts.runtime->remove_pod_sandbox(request));
   }
   parts.runtime.reset();
+  const PodVolumes volumes(config.root);
+  for (const std::string& uid : volumes.known_uids()) TRY(volumes.tear_down(uid, PodVolumes::Extent::everything));
   if (auto* bridge = dynamic_cast<netns::BridgeNetwork*>(parts.network.get())) TRY(bridge->remove());
   const Deadline deadline = Deadline::after(std::chrono::seconds(30));
   for (const std::string& group : {"/" + config.cgroups.parent, "/" + config.cgroups.parent + "-monitors"})

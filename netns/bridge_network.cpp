@@ -22,6 +22,9 @@ namespace keelson::netns {
 namespace {
 
 constexpr unsigned kDefaultMtu = 1500;
+constexpr unsigned kMinMtu = 68;       // RFC 791
+constexpr unsigned kMinMtuIpv6 = 1280; // RFC 8200
+constexpr unsigned kMaxMtu = 65535;
 constexpr const char* kPodInterface = "eth0";
 constexpr std::string_view kHostPrefix = "kv";
 
@@ -54,8 +57,8 @@ Result<> check_config(const BridgeConfig& config) {
                 printable(config.bridge));
   if (config.network.empty() || config.network.front() == '.' || config.network.find('/') != std::string::npos)
     return fail(Code::invalid_argument, "network name \"{}\" cannot be a directory", printable(config.network));
-  if (config.mtu != 0 && (config.mtu < 68 || config.mtu > 65535))
-    return fail(Code::invalid_argument, "MTU {}: from 68 to 65535", config.mtu);
+  if (config.mtu != 0 && (config.mtu < kMinMtu || config.mtu > kMaxMtu))
+    return fail(Code::invalid_argument, "MTU {}: from {} to {}", config.mtu, kMinMtu, kMaxMtu);
   const std::string& prefix = config.iptables.chain_prefix;
   const auto is_good = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'; };
   // A chain's name has at most 28 characters, and -POSTROUTING is 12 of them.
@@ -92,6 +95,7 @@ struct BridgeNetwork::State {
       , store(std::move(records))
       , rules(rule_options(config), config.iptables) {}
 
+  unsigned choose_mtu();
   Result<> set_up_bridge();
   Result<> set_up_family(const Link& bridge, const IpPrefix& range);
   Result<> restore_records();
@@ -105,12 +109,12 @@ struct BridgeNetwork::State {
   Result<PodAddresses> examine(const Attachment& attachment, const std::string& netns_path);
   std::optional<Attachment> find(const std::string& sandbox_id);
   PodInterface interface_of(const Attachment& attachment) const;
-  unsigned mtu() const { return config.mtu == 0 ? kDefaultMtu : config.mtu; }
 
   const BridgeConfig config;
   std::mutex socket_mutex; // guards socket
   RouteSocket socket;
-  int bridge_index = 0; // fixed after open()
+  int bridge_index = 0;       // fixed after open()
+  unsigned mtu = kDefaultMtu; // fixed after open()
   AddressPool pool;
   const AttachmentStore store;
   BridgeRuleTable rules;
@@ -137,18 +141,29 @@ Result<std::unique_ptr<BridgeNetwork>> BridgeNetwork::open(const BridgeConfig& c
   return std::unique_ptr<BridgeNetwork>(new BridgeNetwork(std::move(state)));
 }
 
+// Pods' packets leave through the uplink: larger ones than it takes would be fragmented or lost.
+unsigned BridgeNetwork::State::choose_mtu() {
+  if (config.mtu != 0) return config.mtu;
+  const auto uplink = find_uplink(socket);
+  if (!uplink) return kDefaultMtu;
+  const bool with_ipv6 = std::any_of(config.ranges.begin(), config.ranges.end(),
+                                     [](const IpPrefix& range) { return range.family() == Family::ipv6; });
+  return std::clamp(uplink->mtu, with_ipv6 ? kMinMtuIpv6 : kMinMtu, kMaxMtu);
+}
+
 Result<> BridgeNetwork::State::set_up_bridge() {
+  mtu = choose_mtu();
   auto bridge = find_link(socket, config.bridge);
   if (!bridge && bridge.error().sys_errno != ENODEV) return Fail(std::move(bridge).error());
   if (!bridge) {
-    TRY(create_bridge(socket, config.bridge, mtu(), mac_of(config.ranges.front().first_host())));
+    TRY(create_bridge(socket, config.bridge, mtu, mac_of(config.ranges.front().first_host())));
     bridge = find_link(socket, config.bridge);
     if (!bridge) return Fail(std::move(bridge).error());
   }
   if (bridge->kind != "bridge")
     return fail(Code::already_exists, "there is an interface of that name that is no bridge: choose another name");
   bridge_index = bridge->index;
-  if (config.mtu != 0 && bridge->mtu != config.mtu) TRY(set_link_mtu(socket, bridge_index, config.mtu));
+  if (bridge->mtu != mtu) TRY(set_link_mtu(socket, bridge_index, mtu));
   for (const IpPrefix& range : config.ranges) TRY(set_up_family(*bridge, range));
   return set_link_up(socket, bridge_index);
 }
@@ -208,7 +223,7 @@ Result<> BridgeNetwork::State::connect(const Attachment& attachment, int netns) 
   spec.peer_name = kPodInterface;
   spec.peer_namespace = netns;
   spec.peer_mac = mac_of(attachment.ips.front());
-  spec.mtu = mtu();
+  spec.mtu = mtu;
   const auto create = [&]() -> Result<> {
     const std::lock_guard lock(socket_mutex);
     return create_veth(socket, spec);

@@ -24,7 +24,7 @@ struct BridgeConfig {
   std::string bridge = "keelson0";
   std::string network = "bridge"; // the name of the IPAM directory
   std::string state_dir;          // <root>/node
-  unsigned mtu = 0;               // 0: 1500
+  unsigned mtu = 0;               // 0: that of the default route's link when open() is called; 1500 without one
   std::vector<IpPrefix> ranges;   // several of a family: the next is used when the first is full. Order of families =
                                   // order of pod addresses
   bool masquerade = true; // traffic from pods to anything but the ranges and the list below gets the node's address

@@ -9,7 +9,9 @@
 #include <netlink/msg.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
 
 namespace keelson::netns {
 namespace {
@@ -73,6 +75,32 @@ RouteMessage link_message(int type, int flags, int index = 0, unsigned set_flags
   info.ifi_flags = set_flags;
   info.ifi_change = set_flags;
   return {type, flags, &info, sizeof(info)};
+}
+
+struct DefaultRoute {
+  int index = 0; // of the link; of several next hops the first one's
+  std::uint32_t metric = 0;
+};
+
+// Nothing if the message is another route than a default route of the main table through a link.
+std::optional<DefaultRoute> parse_default_route(const nlmsghdr& message) {
+  if (message.nlmsg_type != RTM_NEWROUTE) return std::nullopt;
+  const auto* info = static_cast<const rtmsg*>(nlmsg_data(&message));
+  if (info->rtm_table != RT_TABLE_MAIN || info->rtm_type != RTN_UNICAST || info->rtm_dst_len != 0) return std::nullopt;
+  nlattr* table[RTA_MAX + 1] = {};
+  if (nlmsg_parse(const_cast<nlmsghdr*>(&message), sizeof(rtmsg), table, RTA_MAX, nullptr) != 0) return std::nullopt;
+  DefaultRoute route;
+  if (table[RTA_PRIORITY] != nullptr) route.metric = nla_get_u32(table[RTA_PRIORITY]);
+  if (table[RTA_OIF] != nullptr) {
+    route.index = static_cast<int>(nla_get_u32(table[RTA_OIF]));
+  } else if (table[RTA_MULTIPATH] != nullptr && nla_len(table[RTA_MULTIPATH]) >= static_cast<int>(sizeof(rtnexthop))) {
+    rtnexthop hop{};
+    std::memcpy(&hop, nla_data(table[RTA_MULTIPATH]), sizeof(hop));
+    route.index = hop.rtnh_ifindex;
+  } else {
+    return std::nullopt;
+  }
+  return route;
 }
 
 } // namespace
@@ -221,6 +249,25 @@ Result<> add_default_route(RouteSocket& socket, int index, const IpAddress& gate
   RouteMessage by_default(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof(info));
   by_default.put(RTA_GATEWAY, gateway.data(), gateway.size()).put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
   return socket.execute(by_default, fmt::format("add the default route through {}", gateway.text()));
+}
+
+Result<Link> find_uplink(RouteSocket& socket) {
+  TRY_ASSIGN(const auto links, list_links(socket));
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    rtmsg info{};
+    info.rtm_family = static_cast<unsigned char>(address_family(family));
+    RouteMessage request(RTM_GETROUTE, NLM_F_DUMP, &info, sizeof(info));
+    std::optional<DefaultRoute> best;
+    TRY(socket.query(request, "list the routes", [&best](const nlmsghdr& message) {
+      const auto route = parse_default_route(message);
+      if (route && (!best || route->metric < best->metric)) best = route;
+    }));
+    if (!best) continue;
+    const auto found =
+        std::find_if(links.begin(), links.end(), [&](const Link& link) { return link.index == best->index; });
+    if (found != links.end() && !found->loopback) return *found;
+  }
+  return fail(Code::not_found, "there is no default route");
 }
 
 } // namespace keelson::netns

@@ -61,4 +61,8 @@ Result<std::vector<IpAddress>> list_addresses(RouteSocket& socket, int index);
 // A host route to the gateway through the link, and a default route through the gateway.
 Result<> add_default_route(RouteSocket& socket, int index, const IpAddress& gateway);
 
+// The link that the main table's default route of the lowest metric leads to; IPv4 comes first. not_found if there is
+// none.
+Result<Link> find_uplink(RouteSocket& socket);
+
 } // namespace keelson::netns

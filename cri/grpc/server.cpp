@@ -2,14 +2,17 @@
 
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "base/unix_socket.hpp"
 #include "cri/proto/runtime_v1.grpc.pb.h"
 #include "cri/server/runtime.hpp"
 
+#include <grp.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <exception>
@@ -122,6 +125,19 @@ Result<> check_socket(const std::string& path) {
   return remove_file_at(AT_FDCWD, path);
 }
 
+// The group's number; -1, which chown(2) leaves alone, for none.
+Result<gid_t> group_id(const std::string& name) {
+  if (name.empty()) return static_cast<gid_t>(-1);
+  if (const auto number = parse_int<gid_t>(name)) return *number;
+  errno = 0;
+  const group* entry = ::getgrnam(name.c_str());
+  if (entry != nullptr) return entry->gr_gid;
+  if (errno != 0 && errno != ENOENT) return fail_errno(errno, "look up the group {}", printable(name));
+  return fail(Code::not_found,
+              "cri.group: there is no group \"{}\" on this machine: make it (groupadd) or name another",
+              printable(name));
+}
+
 } // namespace
 
 struct GrpcServer::State {
@@ -140,6 +156,7 @@ GrpcServer::GrpcServer(std::unique_ptr<State> state)
     : state_(std::move(state)) {}
 
 Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& options, Runtime& runtime) {
+  TRY_ASSIGN(const gid_t group, group_id(options.group));
   TRY(check_socket(options.socket));
   auto state = std::make_unique<State>(runtime);
   state->socket = options.socket;
@@ -156,6 +173,8 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& o
   state->server = builder.BuildAndStart();
   ::umask(old_mask);
   if (state->server == nullptr) return fail(Code::unavailable, "cannot listen on {}", options.socket);
+  if (::chown(options.socket.c_str(), static_cast<uid_t>(-1), group) != 0)
+    return fail_errno(errno, "give the socket {} to group {}", options.socket, group);
   return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(state)));
 }
 

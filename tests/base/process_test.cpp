@@ -6,6 +6,7 @@
 #include "tests/support/temp_dir.hpp"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 
 #include <csignal>
 
@@ -177,6 +178,20 @@ TEST_F(Process, IdentityIsPidAndStartTime) {
   ASSERT_TRUE(child->kill(SIGKILL).has_value());
   ASSERT_TRUE(child->wait().has_value());
   EXPECT_EQ(open_process(*id).error().code, Code::not_found);
+}
+
+// The last one: what it sets stays for the whole process.
+TEST_F(Process, ChildrenKeepTheFormerLimitOfOpenFiles) {
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  ASSERT_GT(limit.rlim_max, 300U);
+  limit.rlim_cur = 300;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  ASSERT_TRUE(raise_open_file_limit().has_value());
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(limit.rlim_cur, limit.rlim_max);
+  EXPECT_EQ(*shell("ulimit -Sn"), "300\n");
+  EXPECT_EQ(*shell("ulimit -Hn"), fmt::format("{}\n", limit.rlim_max));
 }
 
 } // namespace

@@ -211,7 +211,7 @@ TEST(WritePlan, RefusesWhatNoKernelTakes) {
   EXPECT_TRUE(plan_writes(Version::v2, cpus));
 }
 
-Write a_write(Controller controller, const char* file, const char* value) {
+Write a_write(Controller controller, const char* file, const std::string& value) {
   return Write{controller, file, value};
 }
 
@@ -226,6 +226,17 @@ TEST(Matches, KnowsTheKernelsRounding) {
   EXPECT_TRUE(matches(a_write(Controller::hugetlb, "hugetlb.2MB.rsvd.limit_in_bytes", "-1"), "9223372036852678656\n"));
   EXPECT_TRUE(matches(a_write(Controller::cpu, "cpu.shares", "1"), "2\n"));
   EXPECT_FALSE(matches(a_write(Controller::cpu, "cpu.shares", "1024"), "2\n"));
+}
+
+TEST(Matches, TakesTheWeightOfEitherFormula) {
+  for (const std::uint64_t shares : {2U, 100U, 512U, 1024U, 5000U, 262144U}) {
+    const auto linear = a_write(Controller::cpu, "cpu.weight", std::to_string(cpu_weight_from_shares(shares)));
+    const std::uint64_t newer = cpu_weight_from_shares(shares, WeightFormula::logarithmic);
+    EXPECT_TRUE(matches(linear, linear.value + "\n"));
+    EXPECT_TRUE(matches(linear, std::to_string(newer))) << shares << " " << newer;
+    EXPECT_FALSE(matches(linear, std::to_string(newer + 300))) << shares;
+  }
+  EXPECT_FALSE(matches(a_write(Controller::cpu, "cpu.weight", "0"), "1"));
 }
 
 TEST(Matches, ComparesMeaningNotText) {

@@ -123,6 +123,26 @@ TEST_F(BridgeNetworkTest, PodLooksAsPromised) {
   EXPECT_EQ(a.addresses.gateways[0].text(), "10.88.0.1");
 }
 
+TEST_F(BridgeNetworkTest, TheMtuIsTheUplinks) {
+  shell("ip link add uplink0 mtu 1400 type veth peer name far0; ip link add uplink1 mtu 1300 type veth peer name far1; "
+        "ip link set uplink0 up; ip link set uplink1 up; "
+        "ip route add default dev uplink1 metric 20; ip route add default dev uplink0 metric 10");
+  {
+    const auto network = open_network();
+    ASSERT_TRUE(network);
+    const Pod pod = attach(*network, "a");
+    EXPECT_NE(shell("nsenter --net=" + pod.netns_path + " ip link show eth0").find("mtu 1400"), std::string::npos);
+    EXPECT_NE(shell("ip link show " + config().bridge).find("mtu 1400"), std::string::npos);
+    remove_pod(*network, pod);
+  }
+  shell("ip link del uplink0; ip link set uplink1 mtu 1000");
+  const auto network = open_network(); // with IPv6 ranges, which need 1280
+  ASSERT_TRUE(network);
+  const std::string bridge = shell("ip link show " + config().bridge);
+  EXPECT_NE(bridge.find("mtu 1280"), std::string::npos) << bridge << shell("ip route; ip link");
+  shell("ip link del uplink1");
+}
+
 TEST_F(BridgeNetworkTest, DetachLeavesNothing) {
   const auto network = open_network();
   const std::string before = kernel_state();

@@ -127,6 +127,13 @@ TEST_F(Faults, MissingIptablesIsNamed) {
   EXPECT_THAT(why, HasSubstr("install"));
 }
 
+TEST_F(Faults, TheSocketsGroupMustExist) {
+  EXPECT_THAT(refusal({.yaml = "{cri: {group: no-such-group}}"}), HasSubstr("no-such-group"));
+  start_node({.yaml = "{cri: {group: '54321'}}"});
+  if (HasFatalFailure()) return;
+  EXPECT_EQ(shell("stat -c '%a %g' " + own_->socket()), "660 54321\n");
+}
+
 TEST_F(Faults, ASecondDaemonOnTheSameStateIsRefused) {
   start_node();
   if (HasFatalFailure()) return;

@@ -56,8 +56,8 @@ void add_files(std::set<std::string>& found, const std::string& top, const std::
       it.disable_recursion_pending();
       continue;
     }
-    // Where the search for the next address begins is no trace of a pod; the rest comes and goes with the daemon.
-    if (name.starts_with("next.") || name.ends_with(".sock")) continue;
+    // Where the search for the next address begins, and the probes' file, are the daemon's own, as are its sockets.
+    if (name.starts_with("next.") || name.ends_with(".sock") || name == "probes.json") continue;
     found.insert("file " + path);
   }
 }
@@ -190,8 +190,9 @@ Node::~Node() {
 }
 
 std::vector<std::string> Node::arguments() const {
-  std::vector<std::string> argv = {daemon_program(), "--only=cri",   "--root",          options_.root,
-                                   "--state",        options_.state, "--cgroup-parent", cgroup_parent_};
+  std::vector<std::string> argv = {
+      daemon_program(), "--only=" + options_.parts, "--root",      options_.root, "--state",
+      options_.state,   "--cgroup-parent",          cgroup_parent_};
   argv.insert(argv.end(), {"--set", yaml_});
   if (!options_.yaml.empty()) argv.insert(argv.end(), {"--set", options_.yaml});
   return argv;
@@ -253,6 +254,18 @@ Result<> Node::restart() {
   TRY_ASSIGN(const ExitStatus status, end());
   if (!status.success()) return fail(Code::internal, "keelsond ended with {}: {}", status.code(), last_lines(log()));
   return start();
+}
+
+Result<RunOutput> Node::clean_up() {
+  SpawnOptions options;
+  options.argv = arguments();
+  options.argv.emplace_back("--clean-up");
+  return run_command(std::move(options));
+}
+
+std::string Node::ctl() const {
+  const std::string daemon = daemon_program();
+  return fmt::format("{}/keelsonctl --state {}", daemon.substr(0, daemon.rfind('/')), state());
 }
 
 pid_t Node::pid() const {

@@ -21,6 +21,7 @@ struct NodeOptions {
   std::string state; // the same
   std::string yaml;  // what the configuration gets beside the paths, given with --set
   std::string path;  // the daemon's PATH; empty: this process'
+  std::string parts = "cri";
 };
 
 // Set by main(): this process has namespaces of its own.
@@ -37,11 +38,12 @@ class Node {
 
   // Starts the daemon and waits until it answers Version. The error ends with the daemon's last words.
   Result<> start();
-  Result<> launch();        // starts it and does not wait
-  Result<> wait_ready();    // until Version is answered; an error as soon as the daemon has ended
-  Result<ExitStatus> end(); // SIGTERM and wait
-  Result<> kill9();         // SIGKILL and wait
-  Result<> restart();       // end and start
+  Result<> launch();            // starts it and does not wait
+  Result<> wait_ready();        // until Version is answered; an error as soon as the daemon has ended
+  Result<ExitStatus> end();     // SIGTERM and wait
+  Result<> kill9();             // SIGKILL and wait
+  Result<> restart();           // end and start
+  Result<RunOutput> clean_up(); // keelsond --clean-up, to its end
   Result<ExitStatus> wait_end(Deadline deadline = Deadline::after(std::chrono::seconds(20)));
   pid_t pid() const;
 
@@ -52,6 +54,7 @@ class Node {
   const std::string& dir() const { return dir_.path(); }
   const std::string& root() const { return options_.root; }
   const std::string& state() const { return options_.state; }
+  std::string ctl() const; // keelsonctl, told where this node is
   std::string socket() const { return state() + "/cri.sock"; }
   std::string log() const; // everything that every daemon of this node printed
   const std::string& cgroup_parent() const { return cgroup_parent_; } // without a slash

@@ -20,7 +20,7 @@ inline constexpr std::size_t kMaxFunctionLines = 70;
 
 // An #include that leads from the file's folder to one that it may not know, or that is not written from the top.
 Breaches bad_includes(const SourceFile& file);
-// A header without #pragma once, or that does not begin with a comment saying what it is.
+// A header without #pragma once (but a precompiled one), or that does not begin with a comment saying what it is.
 Breaches bad_header(const SourceFile& file);
 Breaches machine_paths(const SourceFile& file);
 Breaches long_file(const SourceFile& file);
