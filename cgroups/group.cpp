@@ -130,6 +130,20 @@ Result<> Group::attach(pid_t pid) const {
   return {};
 }
 
+Result<> Group::attach_calling_thread() const {
+  for (std::size_t i = 0; i < dirs_.size(); ++i) {
+    if (!dirs_[i] || hierarchy_->mounts()[i].version == Version::v2) continue;
+    TRY(write_group_file(dirs_[i].get(), "tasks", "0", mount_path(i, "tasks")));
+  }
+  return {};
+}
+
+int Group::v2_dir() const {
+  for (std::size_t i = 0; i < dirs_.size(); ++i)
+    if (hierarchy_->mounts()[i].version == Version::v2) return dirs_[i].get();
+  return -1;
+}
+
 std::vector<std::string> Group::join_files() const {
   std::vector<std::string> files;
   for (std::size_t i = 0; i < dirs_.size(); ++i) {

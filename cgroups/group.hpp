@@ -54,6 +54,10 @@ class Group {
   Result<bool> populated() const;
 
   Result<> attach(pid_t pid) const; // in every hierarchy
+  // Moves the calling thread, without the rest of its process, into the v1 groups, which alone take single threads: its
+  // children are born there. They are born in the v2 group with SpawnOptions::cgroup_dir.
+  Result<> attach_calling_thread() const;
+  int v2_dir() const; // the directory's descriptor, -1 without a v2 hierarchy. The group keeps it
   // What a process must write "0" into to join the group by itself: cgroup.procs of every hierarchy, full paths.
   std::vector<std::string> join_files() const;
 

@@ -31,10 +31,7 @@ constexpr unsigned kNobody = 65535; // the user of the usual pause images
   ::_exit(1);
 }
 
-[[noreturn]] void run_child(const std::vector<std::string>& cgroup_procs, const char* mount_point, int program,
-                            int ready) {
-  for (const std::string& path : cgroup_procs)
-    if (auto joined = join_cgroup(path); !joined) report(ready, joined.error());
+[[noreturn]] void run_child(const char* mount_point, int program, int ready) {
   ::dup3(program, 10, O_CLOEXEC);
   ::dup2(ready, kReadyFd);
   for (int fd = 0; fd < 3; ++fd) ::dup2(STDIN_FILENO, fd); // /dev/null
@@ -88,7 +85,7 @@ Result<> drop_everything() {
 
 } // namespace
 
-Result<pid_t> start_infra(const std::vector<std::string>& cgroup_procs, const std::string& mount_point) {
+Result<pid_t> start_infra(const std::string& mount_point) {
   TRY_ASSIGN(const UniqueFd program, open_sealed_self());
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "make a pipe");
@@ -99,7 +96,7 @@ Result<pid_t> start_infra(const std::vector<std::string>& cgroup_procs, const st
   args.exit_signal = SIGCHLD;
   const long pid = ::syscall(SYS_clone3, &args, sizeof args);
   if (pid < 0) return fail_errno(errno, "start the infra process");
-  if (pid == 0) run_child(cgroup_procs, mount_point.c_str(), program.get(), ready_write.get());
+  if (pid == 0) run_child(mount_point.c_str(), program.get(), ready_write.get());
   ready_write.reset();
   const auto words = await_ready(ready_read.get());
   if (words && words->empty()) return static_cast<pid_t>(pid);

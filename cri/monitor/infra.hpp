@@ -8,7 +8,6 @@
 #include <sys/types.h>
 
 #include <string>
-#include <vector>
 
 namespace keelson::cri::monitor {
 
@@ -16,7 +15,7 @@ inline constexpr const char* kInfraName = "keelson-infra"; // argv[0]
 
 // Starts it from the monitor's own program and returns its pid once it is confined. mount_point: any directory that
 // exists.
-Result<pid_t> start_infra(const std::vector<std::string>& cgroup_procs, const std::string& mount_point);
+Result<pid_t> start_infra(const std::string& mount_point);
 
 // main() of the infra process.
 int run_infra(const char* mount_point);

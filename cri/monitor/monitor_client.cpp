@@ -141,12 +141,10 @@ Result<MonitorClient> MonitorClient::start(const StartOptions& options, Loop& lo
   spawn_options.env = std::vector<std::string>{};
   spawn_options.cwd = "/";
   spawn_options.new_session = true;
-  spawn_options.cgroup_dir = options.cgroup_dir;
-  spawn_options.cgroup_procs = options.cgroup_procs;
   spawn_options.inherit.emplace_back(listener.get(), kSocketFd);
   if (options.binary_fd >= 0) spawn_options.inherit.emplace_back(options.binary_fd, kProgramFd);
   spawn_options.argv = monitor_command(options, options.binary_fd >= 0 ? kProgramFd : -1, kSocketFd);
-  TRY_ASSIGN(Child child, spawn(spawn_options));
+  TRY_ASSIGN(Child child, options.spawn(spawn_options));
   TRY_ASSIGN(const ExitStatus status, child.wait(deadline)); // the half that detaches ends at once
   if (!status.success())
     return fail(Code::internal, "start keelson-monitor: it ended with status {}; see {}", status.code(),
@@ -242,10 +240,9 @@ Result<UniqueFd> MonitorClient::attach(const std::string& id, const AttachFds& f
   return in;
 }
 
-Result<ProcessId> MonitorClient::start_infra(const std::vector<std::string>& cgroup_procs, Deadline deadline) {
-  const monitor::InfraRequest request{cgroup_procs};
+Result<ProcessId> MonitorClient::start_infra(Deadline deadline) {
   TRY_ASSIGN(const auto infra,
-             state_->call<monitor::ProcessReply>(Type::start_infra, request, Type::infra_started, deadline));
+             state_->call<monitor::ProcessReply>(Type::start_infra, monitor::Empty{}, Type::infra_started, deadline));
   return ProcessId{static_cast<pid_t>(infra.pid), infra.start_time};
 }
 

@@ -74,12 +74,11 @@ class MonitorClient {
   };
 
   struct StartOptions {
-    int binary_fd = -1;                    // MonitorBinary::fd()
-    std::string binary;                    // used if binary_fd is -1: the program's path
-    std::string dir;                       // exists; monitor.sock and monitor.pid are made in it
-    int cgroup_dir = -1;                   // v2 cgroup to be born in
-    std::vector<std::string> cgroup_procs; // v1 cgroup.procs files to join
-    std::string log_file;                  // where the monitor's own messages go; empty: nowhere
+    int binary_fd = -1;   // MonitorBinary::fd()
+    std::string binary;   // used if binary_fd is -1: the program's path
+    std::string dir;      // exists; monitor.sock and monitor.pid are made in it
+    std::string log_file; // where the monitor's own messages go; empty: nowhere
+    std::function<Result<Child>(const SpawnOptions&)> spawn = keelson::spawn; // chooses the cgroup
     std::string log_level = "warning";
   };
 
@@ -129,7 +128,7 @@ class MonitorClient {
   Result<UniqueFd> attach(const std::string& id, const AttachFds& fds, Deadline deadline);
 
   // PID 1 of a new PID namespace, for a pod that shares one. Pin /proc/PID/ns/pid.
-  Result<ProcessId> start_infra(const std::vector<std::string>& cgroup_procs, Deadline deadline);
+  Result<ProcessId> start_infra(Deadline deadline);
 
   // failed_precondition while a container runs. The infra process ends with it.
   Result<> shutdown(Deadline deadline);

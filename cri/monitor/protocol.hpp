@@ -36,7 +36,7 @@ enum class Type : std::uint16_t {
   close_stdin = 8,  // ContainerRequest [done]
   list = 9,         // Empty [listed]
   forget = 10,      // ContainerRequest [done]
-  start_infra = 11, // InfraRequest [infra_started]
+  start_infra = 11, // Empty [infra_started]
   shutdown = 12,    // Empty [done, then the monitor ends]
   attach = 13,      // AttachRequest, descriptors: stdout, stderr as asked [attached, descriptor: stdin if asked]
   signal_exec = 14, // SignalExecRequest [done]
@@ -258,14 +258,6 @@ struct AttachRequest {
   template <class S, class V>
   static void fields(S& s, V& v) {
     v(1, s.id), v(2, s.want_stdin), v(3, s.has_stdout), v(4, s.has_stderr);
-  }
-};
-
-struct InfraRequest {
-  std::vector<std::string> cgroup_procs; // cgroup.procs files that the infra process joins
-  template <class S, class V>
-  static void fields(S& s, V& v) {
-    v(1, s.cgroup_procs);
   }
 };
 

@@ -148,8 +148,7 @@ void Supervisor::dispatch(Connection& connection, Frame& frame) {
     return with<ContainerRequest>(connection, frame,
                                   [&](const ContainerRequest& m) { reply_done(connection, tag, forget(m.id)); });
   case Type::start_infra:
-    return with<InfraRequest>(connection, frame,
-                              [&](const InfraRequest& m) { start_infra_process(connection, tag, m); });
+    return start_infra_process(connection, tag);
   case Type::signal_exec:
     return with<SignalExecRequest>(connection, frame,
                                    [&](const SignalExecRequest& m) { reply_done(connection, tag, signal_exec(m)); });
@@ -241,11 +240,11 @@ void Supervisor::attach(Connection& connection, Frame& frame, const AttachReques
   reply(connection, tag, Type::attached, Empty{}, std::move(fds));
 }
 
-void Supervisor::start_infra_process(Connection& connection, std::uint32_t tag, const InfraRequest& request) {
+void Supervisor::start_infra_process(Connection& connection, std::uint32_t tag) {
   if (infra_.pid != 0)
     return reply_error(connection, tag, Error{Code::already_exists, 0, "the pod has an infra process already"});
   if (auto home = own_.leave_pid_namespace(); !home) return reply_error(connection, tag, home.error());
-  const auto pid = start_infra(request.cgroup_procs, dir_);
+  const auto pid = start_infra(dir_);
   if (!pid) return reply_error(connection, tag, pid.error());
   const auto id = process_id_of(*pid);
   if (!id) return reply_error(connection, tag, id.error());

@@ -48,7 +48,7 @@ class Supervisor {
   void create(Connection& connection, std::uint32_t tag, const CreateRequest& request);
   void exec(Connection& connection, Frame& frame, const ExecRequest& request);
   void attach(Connection& connection, Frame& frame, const AttachRequest& request);
-  void start_infra_process(Connection& connection, std::uint32_t tag, const InfraRequest& request);
+  void start_infra_process(Connection& connection, std::uint32_t tag);
   void list(Connection& connection, std::uint32_t tag);
   Result<> forget(const std::string& id);
   Result<> signal_exec(const SignalExecRequest& request);

@@ -7,6 +7,7 @@
 #include "cri/server/runtime_state.hpp"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -263,8 +264,8 @@ class Recovery {
   Runtime::State& state_;
   std::vector<std::shared_ptr<Sandbox>> half_made_sandboxes_;
   std::vector<Broken> half_made_containers_;
-  std::set<pid_t> kept_processes_;
-  std::set<std::string> monitored_; // containers that a living monitor knows
+  std::set<pid_t> kept_processes_{::getpid()}; // on v1 a thread of ours is in the monitors' group: MonitorLauncher
+  std::set<std::string> monitored_;            // containers that a living monitor knows
   std::size_t undone_ = 0;
 };
 

@@ -202,7 +202,7 @@ class SandboxLaunch {
     MonitorClient::StartOptions options;
     options.binary_fd = state_.monitor_binary->fd();
     options.dir = state_.paths.sandbox(sandbox_->id);
-    options.cgroup_procs = state_.monitor_cgroup_procs;
+    options.spawn = [this](const SpawnOptions& monitor) { return state_.launcher->spawn(monitor); };
     TRY_ASSIGN(MonitorClient client,
                MonitorClient::start(options, state_.services.loop, state_.monitor_events(sandbox_->id),
                                     Deadline::after(kShortWork)));
@@ -219,8 +219,7 @@ class SandboxLaunch {
 
   Result<> start_infra() {
     if (!sandbox_->shared_pid()) return {};
-    TRY_ASSIGN(const ProcessId infra,
-               sandbox_->current_monitor()->start_infra(state_.monitor_cgroup_procs, Deadline::after(kShortWork)));
+    TRY_ASSIGN(const ProcessId infra, sandbox_->current_monitor()->start_infra(Deadline::after(kShortWork)));
     {
       const std::lock_guard lock(sandbox_->mutex);
       sandbox_->infra = infra;

@@ -92,9 +92,7 @@ Result<> Runtime::State::open_stores() {
   rootfs_options.root = options.root;
   TRY_ASSIGN(rootfs, RootfsStore::open(rootfs_options, *images));
   TRY_ASSIGN(monitor_binary, MonitorBinary::load(options.monitor_path));
-  // Outside of the daemon's own cgroup: a service manager that stops the daemon must not end the pods.
-  TRY_ASSIGN(const auto monitors, cgroups::Group::create(services.hierarchy, monitor_cgroup()));
-  monitor_cgroup_procs = monitors.join_files();
+  TRY_ASSIGN(launcher, MonitorLauncher::open(services.hierarchy, monitor_cgroup()));
   for (const RuntimeHandlerOptions& wanted : options.handlers) {
     auto probed = OciRuntime::probe(wanted, paths.runtime_root(wanted.name));
     const bool is_default = &wanted == &options.handlers.front();

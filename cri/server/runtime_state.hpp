@@ -9,6 +9,7 @@
 #include "cri/oci/seccomp_compiler.hpp"
 #include "cri/oci/seccomp_store.hpp"
 #include "cri/server/container.hpp"
+#include "cri/server/monitor_launcher.hpp"
 #include "cri/server/object_store.hpp"
 #include "cri/server/runtime.hpp"
 #include "cri/server/sandbox.hpp"
@@ -42,7 +43,7 @@ struct Runtime::State {
   SeccompStore seccomp_store;
   SeccompCompiler seccomp_compiler;
   std::optional<MonitorBinary> monitor_binary;
-  std::vector<std::string> monitor_cgroup_procs; // what monitors write themselves into
+  std::unique_ptr<MonitorLauncher> launcher;
 
   ObjectStore<Sandbox> sandboxes{"sandbox"};
   ObjectStore<Container> containers{"container"};

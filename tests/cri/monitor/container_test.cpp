@@ -211,7 +211,7 @@ TEST_F(MonitorTest, AttachedClientTalksToStdinAndSeesRawOutput) {
 }
 
 TEST_F(MonitorTest, GrandchildThatHoldsThePipeDelaysNoExitRecord) {
-  const auto init = monitor_->start_infra({}, soon());
+  const auto init = monitor_->start_infra(soon());
   ASSERT_TRUE(init) << init.error().message;
   const std::string ns = fmt::format("/proc/{}/ns/pid", init->pid);
   ASSERT_TRUE(run({.id = "c",
@@ -225,7 +225,7 @@ TEST_F(MonitorTest, GrandchildThatHoldsThePipeDelaysNoExitRecord) {
 }
 
 TEST_F(MonitorTest, InfraProcessReapsAndIsConfined) {
-  const auto infra = monitor_->start_infra({}, soon());
+  const auto infra = monitor_->start_infra(soon());
   ASSERT_TRUE(infra) << infra.error().message;
   const std::string proc = fmt::format("/proc/{}", infra->pid);
   const std::string status = *read_file(proc + "/status");
