@@ -160,11 +160,12 @@ TEST_F(AdminServing, AnotherUserIsRefusedEvenWithAnOpenSocket) {
 
 TEST_F(AdminServing, GarbageGetsAnErrorAndHarmsNobody) {
   start();
+  using namespace std::string_literals;
   for (const std::string& garbage :
-       {std::string("\r\n\r\n\0\xff\xfe garbage", 16), std::string("GET\r\n\r\n"), std::string(300, '\0'),
+       {"\r\n\r\n\0\xff\xfe garbage"s, std::string("GET\r\n\r\n"), std::string(300, '\0'),
         std::string("GET / HTTP/9.9\r\n\r\n"), std::string("POST /echo HTTP/1.1\r\nContent-Length: -5\r\n\r\n"),
         std::string("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n"),
-        std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello", 30)})
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello"s})
     EXPECT_THAT(exchange(garbage), StartsWith("HTTP/1.1 400 ")) << printable(garbage);
   EXPECT_THAT(exchange("GET /%zz HTTP/1.1\r\nHost: n\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(exchange("GET relative HTTP/1.1\r\nHost: n\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
