@@ -43,8 +43,9 @@ TEST_F(Confinement, UserAndGroupsAreExactlyThose) {
     const pid_t pid = use().pid_of(id);
     EXPECT_EQ(use().exec(id, {"id", "-u"}).out,
               proc_status(pid, "Uid").substr(0, proc_status(pid, "Uid").find('\t')) + "\n");
+    const std::string status = proc_status(pid, "Groups");
     std::vector<std::string> groups;
-    for (const auto word : split_words(proc_status(pid, "Groups"))) groups.emplace_back(word);
+    for (const auto word : split_words(status)) groups.emplace_back(word);
     return fmt::format("{}:{}:{}", split_words(proc_status(pid, "Uid"))[0], split_words(proc_status(pid, "Gid"))[0],
                        join(groups, ","));
   };
