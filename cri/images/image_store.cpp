@@ -253,7 +253,7 @@ void ImageStore::State::collect() {
     log::warning("remove unused layers: {}; tried again at the next start", purged.error().message);
 }
 
-ImageStore::ImageStore(std::shared_ptr<State> state)
+ImageStore::ImageStore(std::unique_ptr<State> state)
     : state_(std::move(state)) {}
 
 Result<std::unique_ptr<ImageStore>> ImageStore::open(Options options) {
@@ -269,7 +269,7 @@ Result<std::unique_ptr<ImageStore>> ImageStore::open(Options options) {
       return fail_errno(errno, "close {}{} to others", options.root, directory);
   }
   TRY_ASSIGN(auto layers, LayerStore::open(options.root + "/layers"));
-  auto state = std::make_shared<State>(std::move(options), std::move(blobs), std::move(layers), std::move(platform));
+  auto state = std::make_unique<State>(std::move(options), std::move(blobs), std::move(layers), std::move(platform));
   for (const auto& text : state->options.pinned) {
     TRY_ASSIGN(const auto reference, parse_image_reference(text));
     state->pinned.insert(reference.canonical());

@@ -152,8 +152,8 @@ class ImageStore {
   struct State; // for the store's own files
 
  private:
-  explicit ImageStore(std::shared_ptr<State> state);
-  std::shared_ptr<State> state_;
+  explicit ImageStore(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
 };
 
 } // namespace keelson::cri

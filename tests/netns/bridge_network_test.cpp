@@ -381,11 +381,13 @@ TEST_F(BridgeNetworkTest, StatusSeesALostBridge) {
   EXPECT_NE(network->status().reason.find("keelson0"), std::string::npos);
 }
 
-TEST_F(BridgeNetworkTest, AttachesAndDetachesInMilliseconds) {
+// A plug-in that is a program, or a call of iptables for each pod, would cost many process starts.
+TEST_F(BridgeNetworkTest, AttachAndDetachCostLittleMoreThanAProcessStart) {
   const auto network = open_network();
   std::vector<double> attach_ms;
   std::vector<double> detach_ms;
   std::vector<double> create_ms;
+  std::vector<double> process_ms;
   const auto now = [] { return std::chrono::steady_clock::now(); };
   const auto ms = [](auto time) { return std::chrono::duration<double, std::milli>(time).count(); };
   for (int i = 0; i < 60; ++i) {
@@ -395,7 +397,10 @@ TEST_F(BridgeNetworkTest, AttachesAndDetachesInMilliseconds) {
     ASSERT_OK(network->attach(request(pod)));
     const auto attached = now();
     ASSERT_OK(network->detach({pod.id, {}, {}}));
-    detach_ms.push_back(ms(now() - attached));
+    const auto detached = now();
+    shell("ip link show lo");
+    process_ms.push_back(ms(now() - detached));
+    detach_ms.push_back(ms(detached - attached));
     attach_ms.push_back(ms(attached - created));
     create_ms.push_back(ms(created - start));
   }
@@ -403,12 +408,11 @@ TEST_F(BridgeNetworkTest, AttachesAndDetachesInMilliseconds) {
     std::nth_element(values.begin(), values.begin() + 30, values.end());
     return values[30];
   };
-  RecordProperty("create_ms", std::to_string(median(create_ms)));
-  fmt::print("create {:.2f} ms, attach {:.2f} ms, detach {:.2f} ms (medians of 60)\n", median(create_ms),
-             median(attach_ms), median(detach_ms));
-  // The budget is 4 ms; the limit leaves room for sanitizers and neighbours.
-  EXPECT_LT(median(attach_ms), 20);
-  EXPECT_LT(median(detach_ms), 20);
+  const double process = median(process_ms);
+  fmt::print("create {:.2f} ms, attach {:.2f} ms, detach {:.2f} ms, ip(8) {:.2f} ms (medians of 60)\n",
+             median(create_ms), median(attach_ms), median(detach_ms), process);
+  EXPECT_LT(median(attach_ms), 4 * process);
+  EXPECT_LT(median(detach_ms), 4 * process);
 }
 
 } // namespace

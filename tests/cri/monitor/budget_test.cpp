@@ -91,10 +91,14 @@ TEST_F(MonitorBudget, ExecCostsLittleCpu) {
   const Milliseconds before = cpu_time(monitor) + cpu_time(::getpid());
   for (int i = 0; i < kCount; ++i) times.push_back(measure([&] { ASSERT_TRUE(monitor_->exec_sync(request)); }).count());
   const double cpu = (cpu_time(monitor) + cpu_time(::getpid()) - before).count() / kCount;
+  const Milliseconds before_bare = cpu_time(::getpid());
+  for (int i = 0; i < kCount; ++i) ASSERT_TRUE(check_output({"true"}));
+  const double bare = (cpu_time(::getpid()) - before_bare).count() / kCount;
   std::sort(times.begin(), times.end());
-  std::printf("exec_sync of true: median %.2f ms, p90 %.2f ms; CPU %.2f ms (monitor, exec and client)\n",
-              times[kCount / 2], times[kCount * 9 / 10], cpu);
-  EXPECT_LE(cpu, 6.0); // 2 ms is the goal on an idle machine
+  std::printf(
+      "exec_sync of true: median %.2f ms, p90 %.2f ms; CPU %.2f ms (monitor, exec and client), of true alone %.2f ms\n",
+      times[kCount / 2], times[kCount * 9 / 10], cpu, bare);
+  EXPECT_LE(cpu, 8 * bare); // no start of the OCI runtime, whatever the machine
 }
 
 TEST_F(MonitorBudget, LogKeepsUpWithAFloodOfShortLines) {
