@@ -312,7 +312,10 @@ Result<> check_config(const Config& config) {
   TRY(check_word("log.level", config.log.level, {"debug", "info", "warning", "error"}));
   TRY(check_word("log.format", config.log.format, {"text", "json"}));
   TRY(check_word("network.mode", config.network.mode, {"auto", "bridge", "cni"}));
-  TRY(check_word("cgroups.driver", config.cgroups.driver, {"cgroupfs", "systemd"}));
+  if (config.cgroups.driver == "systemd")
+    return fail(Code::unimplemented, "cgroups.driver: systemd: this version makes groups with cgroupfs only; use that, "
+                                     "a kubelet learns it over CRI");
+  TRY(check_word("cgroups.driver", config.cgroups.driver, {"cgroupfs"}));
   for (const std::string& part : config.parts) TRY(check_word("parts", part, {"cri", "pods"}));
   if (!config.does("cri")) return fail(Code::invalid_argument, "parts: \"cri\" is what the others stand on; add it");
   if (config.runtime.handlers.empty()) return fail(Code::invalid_argument, "runtime.handlers: there must be one");
@@ -326,6 +329,7 @@ Result<> check_config(const Config& config) {
 
 std::string config_text(const Config& config) {
   Config copy = config;
+  copy.runtime.log_max_size = config.container_log_max_size();
   Writer writer;
   visit(writer, copy);
   return api::to_yaml(writer.root);

@@ -30,9 +30,10 @@ struct Config {
   } log;
 
   struct {
-    std::string socket;   // empty: <state>/cri.sock
-    std::string group;    // whose members may connect; empty: root's
-    int max_threads = 64; // calls answered at once
+    std::string socket; // empty: <state>/cri.sock
+    std::string group;  // whose members may connect; empty: root's
+    // Calls answered at once; more are refused. Each StopContainer that waits for a grace period takes one.
+    int max_threads = 2048;
   } cri;
 
   struct {
@@ -44,18 +45,18 @@ struct Config {
     std::vector<HandlerConfig> handlers = {{"runc", "runc", {}, true}};
     std::string seccomp_profile_root = "/var/lib/kubelet/seccomp";
     std::int64_t pids_limit = 0; // of each container; 0: none
-    Bytes log_max_size{std::int64_t{10} << 20};
+    Bytes log_max_size{-1}; // negative: not said, see container_log_max_size()
     std::int64_t log_max_files = 5;
     std::int64_t create_timeout_seconds = 120;
   } runtime;
 
   struct {
-    std::string driver = "cgroupfs"; // cgroupfs, systemd
+    std::string driver = "cgroupfs"; // no other one yet
     std::string parent = "kubepods";
   } cgroups;
 
   struct {
-    std::string mode = "auto"; // auto: CNI if its directory holds a configuration; bridge; cni
+    std::string mode = "auto"; // auto: CNI while its directory holds a configuration, else the bridge; bridge; cni
     struct {
       std::string name = "keelson0";
       std::vector<std::string> ranges = {"10.88.0.0/16"};
@@ -91,6 +92,11 @@ struct Config {
 
   bool does(std::string_view part) const; // whether `parts` has it
   std::string cri_socket() const { return cri.socket.empty() ? state + "/cri.sock" : cri.socket; }
+  // What rotates a log: the monitor where this daemon runs pods, a kubelet by its own policy where it serves one.
+  Bytes container_log_max_size() const {
+    if (runtime.log_max_size.value >= 0) return runtime.log_max_size;
+    return Bytes{does("pods") ? std::int64_t{10} << 20 : 0};
+  }
   std::string admin_socket() const { return admin.socket.empty() ? state + "/keelsond.sock" : admin.socket; }
 };
 

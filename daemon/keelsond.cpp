@@ -10,8 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
+#include <mutex>
+#include <stop_token>
 #include <thread>
 
 namespace keelson::daemon {
@@ -47,6 +51,25 @@ void await_termination(const sigset_t& signals) {
   }
 }
 
+// A call may wait for a pod's grace period, or for a command without end. The daemon's end does not wait with it: to be
+// ended at any moment loses nothing.
+class PatientEnd {
+ public:
+  PatientEnd()
+      : thread_([this](const std::stop_token& ended) {
+        std::unique_lock lock(mutex_);
+        if (changed_.wait_for(lock, ended, kPatience, [&ended] { return ended.stop_requested(); })) return;
+        log::warning("calls are still under way after {} s: ending without them", kPatience.count());
+        ::_exit(0);
+      }) {}
+
+ private:
+  static constexpr std::chrono::seconds kPatience{10};
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::jthread thread_; // last: it uses the others
+};
+
 // Starts the node, or cleans up after it; the exit status.
 int run(const Config& config, bool clean_up) {
   // Blocked before any thread exists, so that every thread inherits it and only sigwaitinfo takes them.
@@ -69,6 +92,7 @@ int run(const Config& config, bool clean_up) {
     log::info("keelsond {} is ready", KEELSON_VERSION);
     await_termination(signals);
     service_manager.stopping(loop);
+    const PatientEnd patience;
     node->reset();
   } else {
     log::error("cannot start: {}", node.error().message);

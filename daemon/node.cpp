@@ -16,8 +16,7 @@
 #include "daemon/pods/pod_runtime.hpp"
 #include "daemon/pods/pod_volumes.hpp"
 #include "health/prober.hpp"
-#include "netns/bridge_network.hpp"
-#include "netns/cni_network.hpp"
+#include "netns/auto_network.hpp"
 #include "qos/tier_tree.hpp"
 
 #include <sys/mount.h>
@@ -53,7 +52,7 @@ Result<std::vector<netns::IpPrefix>> parse_ranges(const std::vector<std::string>
   return ranges;
 }
 
-Result<std::unique_ptr<netns::PodNetwork>> open_bridge(const Config& config) {
+Result<netns::BridgeConfig> bridge_config(const Config& config) {
   netns::BridgeConfig bridge;
   bridge.bridge = config.network.bridge.name;
   bridge.state_dir = config.root + "/node";
@@ -66,21 +65,26 @@ Result<std::unique_ptr<netns::PodNetwork>> open_bridge(const Config& config) {
   bridge.iptables.restore4 = config.network.iptables.restore4;
   bridge.iptables.restore6 = config.network.iptables.restore6;
   bridge.iptables.chain_prefix = config.network.iptables.chain_prefix;
-  TRY_ASSIGN(std::unique_ptr<netns::PodNetwork> network, netns::BridgeNetwork::open(bridge));
-  return network;
+  return bridge;
 }
 
 Result<std::unique_ptr<netns::PodNetwork>> open_network(const Config& config) {
   TRY(make_dirs(config.root + "/node/cni", 0700));
-  if (config.network.mode == "bridge") return open_bridge(config);
+  TRY_ASSIGN(netns::BridgeConfig bridge, bridge_config(config));
+  if (config.network.mode == "bridge") {
+    TRY_ASSIGN(std::unique_ptr<netns::PodNetwork> network, netns::BridgeNetwork::open(bridge));
+    return network;
+  }
   netns::CniConfig cni;
   cni.config_dir = config.network.cni.config_dir;
   cni.plugin_dirs = config.network.cni.plugin_dirs;
   cni.cache_dir = config.root + "/node/cni";
-  TRY_ASSIGN(auto network, netns::CniNetwork::open(cni));
-  if (config.network.mode == "auto" && !network->has_configuration()) return open_bridge(config);
-  log::info("pod network: CNI, {}", network->has_configuration() ? network->network_name() : "no configuration yet");
-  return std::unique_ptr<netns::PodNetwork>(std::move(network));
+  if (config.network.mode == "cni") {
+    TRY_ASSIGN(std::unique_ptr<netns::PodNetwork> network, netns::CniNetwork::open(cni));
+    return network;
+  }
+  TRY_ASSIGN(std::unique_ptr<netns::PodNetwork> network, netns::AutoNetwork::open(cni, std::move(bridge)));
+  return network;
 }
 
 cri::RuntimeOptions runtime_options(const Config& config) {
@@ -92,7 +96,7 @@ cri::RuntimeOptions runtime_options(const Config& config) {
   for (const HandlerConfig& handler : config.runtime.handlers)
     options.handlers.push_back({handler.name, handler.path, handler.args, handler.plain_namespaces});
   options.seccomp_profile_root = config.runtime.seccomp_profile_root;
-  options.log_max_size = config.runtime.log_max_size.value;
+  options.log_max_size = config.container_log_max_size().value;
   options.log_max_files = static_cast<unsigned>(config.runtime.log_max_files);
   options.pids_limit = config.runtime.pids_limit;
   options.create_timeout = std::chrono::seconds(config.runtime.create_timeout_seconds);
@@ -180,7 +184,8 @@ Result<> Node::Parts::take_lock(const Config& config) {
 
 // A CNI configuration that is installed or changed later counts from the next pod on.
 Result<> Node::Parts::watch_cni(const Config& config, Loop& loop) {
-  auto* cni = dynamic_cast<netns::CniNetwork*>(network.get());
+  auto* automatic = dynamic_cast<netns::AutoNetwork*>(network.get());
+  auto* cni = automatic != nullptr ? &automatic->cni() : dynamic_cast<netns::CniNetwork*>(network.get());
   if (cni == nullptr) return {};
   TRY(make_dirs(config.network.cni.config_dir, 0755));
   TRY_ASSIGN(cni_watch, DirectoryWatch::start(config.network.cni.config_dir, loop, [this, cni] {
@@ -269,7 +274,9 @@ Result<> Node::clean_up(const Config& config, Loop& loop) {
   parts.runtime.reset();
   const PodVolumes volumes(config.root);
   for (const std::string& uid : volumes.known_uids()) TRY(volumes.tear_down(uid, PodVolumes::Extent::everything));
-  if (auto* bridge = dynamic_cast<netns::BridgeNetwork*>(parts.network.get())) TRY(bridge->remove());
+  auto* automatic = dynamic_cast<netns::AutoNetwork*>(parts.network.get());
+  auto* bridge = automatic != nullptr ? automatic->bridge() : dynamic_cast<netns::BridgeNetwork*>(parts.network.get());
+  if (bridge != nullptr) TRY(bridge->remove());
   const Deadline deadline = Deadline::after(std::chrono::seconds(30));
   for (const std::string& group : {"/" + config.cgroups.parent, "/" + config.cgroups.parent + "-monitors"})
     TRY(cgroups::Group::remove(*parts.hierarchy, group, deadline));

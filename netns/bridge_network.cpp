@@ -25,7 +25,6 @@ constexpr unsigned kDefaultMtu = 1500;
 constexpr unsigned kMinMtu = 68;       // RFC 791
 constexpr unsigned kMinMtuIpv6 = 1280; // RFC 8200
 constexpr unsigned kMaxMtu = 65535;
-constexpr const char* kPodInterface = "eth0";
 constexpr std::string_view kHostPrefix = "kv";
 
 // The address decides the MAC: another pod's neighbour entry for a reused address stays right.

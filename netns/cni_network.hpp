@@ -18,7 +18,7 @@ struct CniConfig {
   std::string config_dir = "/etc/cni/net.d";
   std::vector<std::string> plugin_dirs = {"/opt/cni/bin", "/usr/lib/cni"};
   std::string cache_dir; // <root>/node/cni
-  std::string interface = "eth0";
+  std::string interface = kPodInterface;
   std::chrono::seconds plugin_timeout{60}; // of one plug-in call; then its process group is killed
 };
 

@@ -14,6 +14,8 @@
 
 namespace keelson::netns {
 
+inline constexpr const char* kPodInterface = "eth0"; // inside the pod
+
 enum class Protocol { tcp, udp, sctp };
 std::string_view to_string(Protocol protocol); // "tcp", "udp", "sctp"
 

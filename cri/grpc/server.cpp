@@ -103,7 +103,15 @@ class ImageCalls final : public v1::ImageService::Service {
 
   KEELSON_CALL(ListImages, list_images)
   KEELSON_CALL(ImageStatus, image_status)
-  KEELSON_CALL(PullImage, pull_image)
+  // A caller that gave up ends the pull at its next piece of data; what is there stays for the next one.
+  grpc::Status PullImage(grpc::ServerContext* context, const v1::PullImageRequest* request,
+                         v1::PullImageResponse* response) override {
+    std::stop_source cancelled;
+    const auto progress = [&](const PullProgress&) {
+      if (context->IsCancelled()) cancelled.request_stop();
+    };
+    return answer("PullImage", response, [&] { return runtime_.pull_image(*request, progress, cancelled.get_token()); });
+  }
   KEELSON_CALL(RemoveImage, remove_image)
   KEELSON_CALL(ImageFsInfo, image_fs_info)
 

@@ -33,7 +33,9 @@ Result<> read_request(const json::object& record, Container& container) {
   TRY_ASSIGN(container.cgroup_path, json::get_string(record, "cgroup_path"));
   const json::value* config = record.if_contains("config");
   if (config == nullptr) return fail(Code::data_loss, "no config");
-  return from_json_text(json::to_text(*config), container.config);
+  TRY(from_json_text(json::to_text(*config), container.config));
+  container.image_name = json::get_string(record, "image_name").value_or(container.config.image().image());
+  return {};
 }
 
 Result<> read_user(const json::object& record, ContainerUserIds& user) {
@@ -130,6 +132,7 @@ Result<std::string> format_record(const Container& container) {
   record["handler"] = container.handler;
   record["image_id"] = container.image_id;
   record["image_digest"] = container.image_digest;
+  record["image_name"] = container.image_name;
   record["stop_signal"] = container.stop_signal;
   record["created_at"] = unix_nanos(container.created_at);
   record["log_path"] = container.log_path;

@@ -34,7 +34,7 @@ struct ContainerUserIds {
 // What is known of the end of a container's first process.
 struct ContainerExit {
   int code = 0;
-  std::string reason; // "Completed", "Error", "OOMKilled", "ContainerCannotRun"
+  std::string reason; // "Completed", "Error", "OOMKilled", "StartError"
   std::string message;
   WallTime finished_at{};
 };
@@ -47,6 +47,7 @@ struct Container {
   std::string handler;
   std::string image_id;     // "sha256:..."
   std::string image_digest; // a repository digest of the image, or its id
+  std::string image_name;   // as a person knows it: what was asked for, or the image's tag if that was an id
   std::string stop_signal;  // name or number; empty: SIGTERM
   WallTime created_at{};
   std::string log_path;    // absolute; empty: the log is dropped
@@ -61,6 +62,7 @@ struct Container {
   std::optional<ContainerExit> exit;
   v1::LinuxContainerResources resources; // as created, then as updated
   bool kill_requested = false;           // we sent SIGKILL: an OOM kill is then not the reason of the end
+  std::string start_error;               // why the OCI runtime could not start it: the end that follows is told so
 
   std::string key() const; // sandbox id, name and attempt
   ContainerPhase current_phase() const {

@@ -90,6 +90,14 @@ void Runtime::State::save_or_log(const Container& container) const {
   if (auto saved = save(container); !saved) log::error("{}", saved.error().message);
 }
 
+Result<> Runtime::State::unmount_images(const std::string& id) {
+  const std::string dir = paths.mounted_images(id);
+  if (!exists(dir)) return {};
+  TRY_ASSIGN(const auto numbers, list_dir(dir));
+  for (const std::string& number : numbers) TRY(rootfs->unmount_image(image_hold(id, number), dir + "/" + number));
+  return {};
+}
+
 Result<> Runtime::State::destroy_container_files(const std::string& id, const std::string& handler_name,
                                                  const std::string& cgroup_path) {
   const Deadline deadline = Deadline::after(kKillPatience);
@@ -99,6 +107,7 @@ Result<> Runtime::State::destroy_container_files(const std::string& id, const st
   if (!cgroup_path.empty()) TRY(cgroups::Group::remove(services.hierarchy, cgroup_path, deadline));
   TRY(rootfs->unmount(paths.rootfs(id)));
   TRY(rootfs->remove(id));
+  TRY(unmount_images(id));
   TRY(remove_tree(paths.image_volumes(id)));
   return remove_tree(paths.container(id));
 }
@@ -117,6 +126,7 @@ Result<> Runtime::State::destroy_container(const std::shared_ptr<Container>& con
   }
   TRY(destroy_container_files(container->id, container->handler, container->cgroup_path));
   containers.remove(container->id);
+  forget_cpu(container->cgroup_path);
   {
     const std::lock_guard lock(process_specs_mutex);
     process_specs.erase(container->id);

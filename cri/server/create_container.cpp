@@ -37,6 +37,16 @@ Result<std::string> log_path_of(const v1::PodSandboxConfig& sandbox, const v1::C
   return sandbox.log_directory() + "/" + config.log_path();
 }
 
+// kubelet asks with the image's id and shows people what the status says.
+std::string image_name(const v1::ImageSpec& spec, const Image& image) {
+  constexpr std::string_view kAlgorithm = "sha256:";
+  std::string_view asked = spec.image();
+  if (asked.starts_with(kAlgorithm)) asked.remove_prefix(kAlgorithm.size());
+  if (!std::string_view(image.id).substr(kAlgorithm.size()).starts_with(asked)) return spec.image();
+  if (!spec.user_specified_image().empty()) return spec.user_specified_image();
+  return image.repo_tags.empty() ? spec.image() : image.repo_tags.front();
+}
+
 bool is_mounted(const v1::ContainerConfig& config, std::string_view path) {
   return std::any_of(config.mounts().begin(), config.mounts().end(),
                      [&](const v1::Mount& mount) { return mount.container_path() == path; });
@@ -57,6 +67,7 @@ class ContainerCreation {
     TRY(mount_rootfs());
     TRY(resolve_user_ids());
     TRY(fill_volumes());
+    TRY(mount_images());
     TRY(build());
     TRY(prepare_files());
     TRY(make_unified_cgroup());
@@ -102,6 +113,7 @@ class ContainerCreation {
     container_->handler = sandbox_->handler;
     container_->image_id = image_.id;
     container_->image_digest = image_.repo_digests.empty() ? image_.id : image_.repo_digests.front();
+    container_->image_name = image_name(config_.image(), image_);
     container_->created_at = state_.services.clock.wall_now();
     container_->resources = config_.linux().resources();
     TRY_ASSIGN(container_->log_path, log_path_of(sandbox_->config, config_));
@@ -169,6 +181,26 @@ class ContainerCreation {
     return {};
   }
 
+  Result<> mount_images() {
+    image_paths_.resize(static_cast<std::size_t>(config_.mounts_size()));
+    for (std::size_t i = 0; i < image_paths_.size(); ++i) {
+      const v1::Mount& mount = config_.mounts(static_cast<int>(i));
+      const std::string& wanted = mount.image().image();
+      if (wanted.empty()) continue;
+      const auto image = state_.images->find(wanted);
+      if (!image && image.error().code == Code::not_found)
+        return fail(Code::not_found, "image \"{}\" of the volume at {} is not on this node: pull it first",
+                    printable(wanted), printable(mount.container_path()));
+      if (!image) return Fail(image.error());
+      const std::string number = std::to_string(i);
+      image_paths_[i] = state_.paths.mounted_images(container_->id) + "/" + number;
+      TRY(make_dirs(image_paths_[i], 0700));
+      TRY(state_.rootfs->mount_image_readonly(Runtime::State::image_hold(container_->id, number), *image,
+                                              image_paths_[i]));
+    }
+    return {};
+  }
+
   ContainerNamespaces namespaces() const {
     const std::string dir = state_.paths.namespaces(sandbox_->id);
     const auto pinned = [&](netns::NamespaceKind kind) {
@@ -222,7 +254,7 @@ class ContainerCreation {
     input.generated = {dir + "/hosts", dir + "/hostname", dir + "/resolv.conf",
                        sandbox_->host_ipc() ? "/dev/shm" : state_.paths.shm(sandbox_->id)};
     TRY_ASSIGN(input.devices, resolve_devices(config_));
-    TRY_ASSIGN(input.mount_sources, resolve_mount_sources(config_));
+    TRY_ASSIGN(input.mount_sources, resolve_mount_sources(config_, image_paths_));
     TRY_ASSIGN(input.seccomp, state_.seccomp_store.choose(config_.linux().security_context()));
     input.pids_limit = state_.options.pids_limit;
     TRY_ASSIGN(spec_, build_spec(input));
@@ -313,6 +345,7 @@ class ContainerCreation {
   Image image_;
   std::string runtime_cgroup_;
   UniqueFd rootfs_fd_;
+  std::vector<std::string> image_paths_; // where image volumes are mounted on the node, by index of the mount
   ResolvedUser user_;
   BuiltSpec spec_;
   Rollback rollback_; // last: its undos use the members above

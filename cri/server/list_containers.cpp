@@ -17,6 +17,7 @@ bool matches(const v1::ContainerFilter& filter, const Container& container, cons
 Result<v1::ListContainersResponse> Runtime::list_containers(const v1::ListContainersRequest& request) {
   v1::ListContainersResponse response;
   for (const auto& container : state_->containers.list()) {
+    if (container->current_phase() == ContainerPhase::creating) continue;
     v1::ContainerStatus status = state_->container_status(*container);
     if (!matches(request.filter(), *container, status)) continue;
     v1::Container& item = *response.add_containers();
@@ -24,7 +25,7 @@ Result<v1::ListContainersResponse> Runtime::list_containers(const v1::ListContai
     item.set_pod_sandbox_id(container->sandbox_id);
     item.set_state(status.state());
     item.set_created_at(status.created_at());
-    item.set_image_ref(container->image_digest);
+    item.set_image_ref(container->image_id); // kubelet before 1.30 finds images in use by it
     item.set_image_id(container->image_id);
     item.mutable_metadata()->Swap(status.mutable_metadata());
     item.mutable_image()->Swap(status.mutable_image());

@@ -16,6 +16,7 @@ bool matches(const v1::PodSandboxFilter& filter, const v1::PodSandboxStatus& sta
 Result<v1::ListPodSandboxResponse> Runtime::list_pod_sandbox(const v1::ListPodSandboxRequest& request) {
   v1::ListPodSandboxResponse response;
   for (const auto& sandbox : state_->sandboxes.list()) {
+    if (sandbox->current_phase() == SandboxPhase::creating) continue;
     v1::PodSandboxStatus status = state_->sandbox_status(*sandbox);
     if (!matches(request.filter(), status)) continue;
     v1::PodSandbox& item = *response.add_items();

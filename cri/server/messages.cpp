@@ -56,6 +56,7 @@ v1::ContainerStatus Runtime::State::container_status(const Container& container)
   *status.mutable_metadata() = container.config.metadata();
   status.set_created_at(unix_nanos(container.created_at));
   *status.mutable_image() = container.config.image();
+  status.mutable_image()->set_image(container.image_name);
   status.set_image_ref(container.image_digest);
   status.set_image_id(container.image_id);
   *status.mutable_labels() = container.config.labels();
@@ -82,13 +83,16 @@ v1::ContainerStatus Runtime::State::container_status(const Container& container)
 
 void Runtime::State::publish(const Sandbox& sandbox, const std::string& subject_id, v1::ContainerEventType type) {
   if (!events.has_listeners()) return;
+  // One at a time: of two events the later one has the later time and the later state.
+  const std::lock_guard lock(publish_mutex);
   v1::ContainerEventResponse event;
   event.set_container_id(subject_id);
   event.set_container_event_type(type);
   event.set_created_at(unix_nanos(services.clock.wall_now()));
   *event.mutable_pod_sandbox_status() = sandbox_status(sandbox);
   for (const auto& container : containers_of(sandbox.id))
-    *event.add_containers_statuses() = container_status(*container);
+    if (container->current_phase() != ContainerPhase::creating)
+      *event.add_containers_statuses() = container_status(*container);
   events.publish(std::move(event));
 }
 

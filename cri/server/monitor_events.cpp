@@ -10,14 +10,22 @@ namespace {
 
 constexpr int kSigkill = 9;
 
-ContainerExit describe_exit(const monitor::ExitRecord& record, bool kill_requested) {
+constexpr int kStartFailed = 128; // the exit code that containerd gives too
+
+ContainerExit describe_exit(const monitor::ExitRecord& record, const Container& container) {
   ContainerExit exit;
   exit.code = static_cast<int>(record.exit_code);
   exit.finished_at = WallTime(std::chrono::nanoseconds(record.finished_at));
+  if (!container.start_error.empty()) {
+    exit.code = kStartFailed;
+    exit.reason = "StartError";
+    exit.message = container.start_error;
+    return exit;
+  }
   // The kernel's counter rose and the process died of SIGKILL that we did not send: the OOM killer's. A shell that
   // passes on the 137 of its child counts as well, as kubelet's users expect.
   const bool killed = record.signal == kSigkill || record.exit_code == 128 + kSigkill;
-  if (record.oom_killed || (record.oom_kills > 0 && killed && !kill_requested))
+  if (record.oom_killed || (record.oom_kills > 0 && killed && !container.kill_requested))
     exit.reason = "OOMKilled";
   else
     exit.reason = record.exit_code == 0 ? "Completed" : "Error";
@@ -31,6 +39,7 @@ MonitorClient::Events Runtime::State::monitor_events(const std::string& sandbox_
   callbacks.container_exited = [this](const monitor::ContainerExited& event) {
     container_exited(event.id, event.record);
   };
+  callbacks.infra_exited = [this, sandbox_id] { workers.post([this, sandbox_id] { infra_exited(sandbox_id); }); };
   callbacks.monitor_died = [this, sandbox_id] { workers.post([this, sandbox_id] { monitor_died(sandbox_id); }); };
   return callbacks;
 }
@@ -42,7 +51,7 @@ void Runtime::State::container_exited(const std::string& id, const monitor::Exit
   {
     const std::lock_guard lock(container->mutex);
     if (container->phase == ContainerPhase::exited) return;
-    container->exit = describe_exit(record, container->kill_requested);
+    container->exit = describe_exit(record, *container);
     container->phase = ContainerPhase::exited;
   }
   container->changed.notify_all();
@@ -54,6 +63,18 @@ void Runtime::State::container_exited(const std::string& id, const monitor::Exit
       log::warning("container {}: {}", container->id, released.error().message);
     if (auto saved = save(*container); !saved) log::error("{}", saved.error().message);
   });
+}
+
+// Process 1 of a shared PID namespace ended, and with it all that ran there: nothing can be started in the pod again.
+void Runtime::State::infra_exited(const std::string& sandbox_id) {
+  const auto found = sandboxes.find(sandbox_id);
+  if (!found) return;
+  const auto lock = locks.lock(sandbox_id);
+  const std::shared_ptr<Sandbox>& sandbox = *found;
+  if (sandbox->current_phase() != SandboxPhase::ready) return; // it is being stopped, which ends that process too
+  log::error("sandbox {} ({}): process 1 of its PID namespace ended; the pod is stopped", sandbox_id, sandbox->name());
+  if (auto stopped = stop_sandbox(sandbox); !stopped)
+    log::error("sandbox {} ({}): {}", sandbox_id, sandbox->name(), stopped.error().message);
 }
 
 // A pod's monitor died: its containers have lost their parent and their logs. They are ended, so that whoever owns the

@@ -26,10 +26,11 @@ std::string verbose_info(const Runtime::State& state, const Sandbox& sandbox) {
 Result<v1::PodSandboxStatusResponse> Runtime::pod_sandbox_status(const v1::PodSandboxStatusRequest& request) {
   TRY_ASSIGN(const auto sandbox, state_->sandboxes.find(request.pod_sandbox_id()));
   v1::PodSandboxStatusResponse response;
+  response.set_timestamp(unix_nanos(state_->services.clock.wall_now())); // what happens from now on may be missing
   *response.mutable_status() = state_->sandbox_status(*sandbox);
   for (const auto& container : state_->containers_of(sandbox->id))
-    *response.add_containers_statuses() = state_->container_status(*container);
-  response.set_timestamp(unix_nanos(state_->services.clock.wall_now()));
+    if (container->current_phase() != ContainerPhase::creating)
+      *response.add_containers_statuses() = state_->container_status(*container);
   if (request.verbose()) (*response.mutable_info())["info"] = verbose_info(*state_, *sandbox);
   return response;
 }

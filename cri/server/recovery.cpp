@@ -120,6 +120,7 @@ class Recovery {
       return;
     }
     kept_processes_.insert(client->process().pid);
+    if (sandbox.shared_pid() && listed->infra_pid == 0) without_infra_.insert(sandbox.id);
     if (listed->infra_pid != 0) kept_processes_.insert(static_cast<pid_t>(listed->infra_pid));
     {
       const std::lock_guard lock(sandbox.mutex);
@@ -186,6 +187,7 @@ class Recovery {
       return;
     }
     for (const auto& container : state_.containers_of(sandbox->id)) settle(*container);
+    if (without_infra_.contains(sandbox->id)) state_.infra_exited(sandbox->id);
   }
 
   void settle(Container& container) {
@@ -229,7 +231,7 @@ class Recovery {
     std::set<std::string> known;
     for (const auto& container : state_.containers.list()) known.insert(container->id);
     for (const std::string& id : state_.rootfs->list()) {
-      if (known.contains(id)) continue;
+      if (known.contains(id.substr(0, id.find('-')))) continue; // "<id>-<n>" is an image volume of the container
       note("root file system", id, state_.rootfs->remove(id));
     }
     for (const auto& [name, runtime] : state_.handlers)
@@ -265,6 +267,7 @@ class Recovery {
   std::vector<std::shared_ptr<Sandbox>> half_made_sandboxes_;
   std::vector<Broken> half_made_containers_;
   std::set<pid_t> kept_processes_{::getpid()}; // on v1 a thread of ours is in the monitors' group: MonitorLauncher
+  std::set<std::string> without_infra_;        // sandboxes whose shared PID namespace has ended
   std::set<std::string> monitored_;            // containers that a living monitor knows
   std::size_t undone_ = 0;
 };

@@ -8,7 +8,7 @@ Result<v1::RemovePodSandboxResponse> Runtime::remove_pod_sandbox(const v1::Remov
   if (!found) return Fail(found.error());
   const std::shared_ptr<Sandbox>& sandbox = *found;
   const auto lock = state_->locks.lock(sandbox->id);
-  if (!state_->sandboxes.find(sandbox->id)) return v1::RemovePodSandboxResponse{}; // another call was first
+  if (!state_->sandboxes.find(sandbox->id)) return v1::RemovePodSandboxResponse{}; // removed, or its making was undone
   TRY_CONTEXT(state_->destroy_sandbox(sandbox), "remove sandbox {}", sandbox->name());
   state_->publish(*sandbox, sandbox->id, v1::CONTAINER_DELETED_EVENT);
   return v1::RemovePodSandboxResponse{};

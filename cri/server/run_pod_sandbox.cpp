@@ -75,6 +75,8 @@ class SandboxLaunch {
   Result<std::string> run() {
     TRY(describe());
     TRY(check_config());
+    // Whoever finds it by its id from now on, to stop it, waits until it is ready or undone.
+    const auto lock = state_.locks.lock(sandbox_->id);
     TRY(make_directory());
     auto made = make();
     if (made) {

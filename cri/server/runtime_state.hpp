@@ -49,6 +49,7 @@ struct Runtime::State {
   ObjectStore<Container> containers{"container"};
   KeyedMutex locks; // by sandbox key, sandbox id, container id; taken in this order
   EventBus events;
+  std::mutex publish_mutex; // held from an event's time to its place in the queues
 
   std::mutex cpu_samples_mutex; // guards cpu_samples
   struct CpuSample {
@@ -77,6 +78,7 @@ struct Runtime::State {
   // monitor_events.cpp
   MonitorClient::Events monitor_events(const std::string& sandbox_id);
   void container_exited(const std::string& id, const monitor::ExitRecord& record);
+  void infra_exited(const std::string& sandbox_id);
   void monitor_died(const std::string& sandbox_id);
 
   // messages.cpp
@@ -92,6 +94,8 @@ struct Runtime::State {
   // Ends a container whose monitor is gone: nobody reaps it and records its end, which is code 255 then.
   Result<> end_lost_container(const std::shared_ptr<Container>& container);
   Result<> destroy_container(const std::shared_ptr<Container>& container, bool monitor_alive);
+  Result<> unmount_images(const std::string& id);
+  static std::string image_hold(const std::string& id, const std::string& number) { return id + "-" + number; }
   Result<> destroy_container_files(const std::string& id, const std::string& handler_name,
                                    const std::string& cgroup_path);
 
@@ -112,6 +116,7 @@ struct Runtime::State {
   // statistics.cpp
   Result<v1::ContainerStats> container_stats(const Container& container);
   Result<v1::PodSandboxStats> sandbox_stats(const Sandbox& sandbox);
+  void forget_cpu(const std::string& cgroup_path);
   std::uint64_t cpu_rate(const std::string& cgroup_path, std::uint64_t usage_nanos, WallTime now);
 };
 

@@ -88,6 +88,7 @@ Result<> Runtime::State::destroy_sandbox(const std::shared_ptr<Sandbox>& sandbox
   }
   if (sandbox->owns_cgroup)
     TRY(cgroups::Group::remove(services.hierarchy, sandbox->cgroup_parent, Deadline::after(kShortWork)));
+  forget_cpu(sandbox->cgroup_parent);
   TRY(remove_tree(paths.sandbox(sandbox->id)));
   sandboxes.remove(sandbox->id);
   return {};

@@ -9,6 +9,7 @@
 //   <state>/containers/<id>/record
 //   <state>/containers/<id>/config.json    the OCI spec
 //   <state>/containers/<id>/rootfs/        the mounted root file system
+//   <state>/containers/<id>/images/<n>/    images that are mounted as volumes, by index of the mount
 //   <state>/containers/<id>/exit           written by the monitor
 //   <state>/runtimes/<handler>/<id>/       the OCI runtime's own state
 //   <root>/volumes/<id>/<n>/             content of the image's volumes
@@ -31,6 +32,7 @@ struct StatePaths {
   std::string containers() const { return state + "/containers"; }
   std::string container(const std::string& id) const { return containers() + "/" + id; }
   std::string rootfs(const std::string& id) const { return container(id) + "/rootfs"; }
+  std::string mounted_images(const std::string& id) const { return container(id) + "/images"; }
   std::string exit_record(const std::string& id) const { return container(id) + "/exit"; }
 
   std::string runtime_root(const std::string& handler) const { return state + "/runtimes/" + handler; }

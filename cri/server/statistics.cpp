@@ -76,6 +76,11 @@ std::uint64_t Runtime::State::cpu_rate(const std::string& cgroup_path, std::uint
   return last.rate_nano_cores;
 }
 
+void Runtime::State::forget_cpu(const std::string& cgroup_path) {
+  const std::lock_guard lock(cpu_samples_mutex);
+  cpu_samples.erase(cgroup_path);
+}
+
 Result<v1::ContainerStats> Runtime::State::container_stats(const Container& container) {
   const WallTime wall = services.clock.wall_now();
   const std::int64_t now = unix_nanos(wall);
@@ -146,7 +151,7 @@ Result<v1::PodSandboxStats> Runtime::State::sandbox_stats(const Sandbox& sandbox
   v1::NetworkUsage& network = *linux_stats.mutable_network();
   network.set_timestamp(now);
   for (const netns::InterfaceStats& interface : interfaces) {
-    const bool is_default = !network.has_default_interface();
+    const bool is_default = interface.name == netns::kPodInterface;
     fill_interface(interface, is_default ? *network.mutable_default_interface() : *network.add_interfaces());
   }
   return stats;

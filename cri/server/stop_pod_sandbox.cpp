@@ -8,6 +8,7 @@ Result<v1::StopPodSandboxResponse> Runtime::stop_pod_sandbox(const v1::StopPodSa
   if (!found) return Fail(found.error());
   const std::shared_ptr<Sandbox>& sandbox = *found;
   const auto lock = state_->locks.lock(sandbox->id);
+  if (!state_->sandboxes.find(sandbox->id)) return v1::StopPodSandboxResponse{}; // removed, or its making was undone
   if (sandbox->current_phase() == SandboxPhase::stopped) return v1::StopPodSandboxResponse{};
   TRY_CONTEXT(state_->stop_sandbox(sandbox), "stop sandbox {}", sandbox->name());
   return v1::StopPodSandboxResponse{};
