@@ -1,6 +1,6 @@
 #include "base/file.hpp"
 #include "base/text.hpp"
-#include "netns/cni_network.hpp"
+#include "netns/auto_network.hpp"
 #include "tests/netns/node_fixture.hpp"
 #include "tests/support/poll_until.hpp"
 #include "tests/support/requirements.hpp"
@@ -262,6 +262,43 @@ TEST_F(CniNetworkTest, ManyAtOnce) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(list_dir(*dir_ / "node/cni")->empty());
   shell("ip link del cnitest0");
+}
+
+TEST_F(CniNetworkTest, AutoTakesTheBridgeUntilAConfigurationIsThere) {
+  const auto open = [&] {
+    auto network = AutoNetwork::open(cni_config(), config());
+    EXPECT_TRUE(network) << network.error().message;
+    return network ? std::move(*network) : nullptr;
+  };
+  auto network = open();
+  ASSERT_TRUE(network);
+  EXPECT_TRUE(network->status().ready);
+  const Pod early = make_pod("early");
+  const auto bridged = network->attach(request(early));
+  ASSERT_OK(bridged);
+  write_conf("10.conflist", kTwo);
+  write_plugin("first", kResult);
+  write_plugin("second", kResult);
+  ASSERT_OK(network->cni().reload());
+  const Pod late = make_pod("late");
+  const auto plugged = network->attach(request(late));
+  ASSERT_OK(plugged);
+  EXPECT_EQ(plugged->ips[0].text(), "10.5.0.2");
+  network = open(); // a restart of the daemon
+  ASSERT_TRUE(network);
+  ASSERT_OK(network->reconcile({"early", "late"}));
+  const auto checked = network->check("early", early.netns_path);
+  ASSERT_OK(checked);
+  EXPECT_EQ(checked->ips, bridged->ips);
+  EXPECT_OK(network->check("late", late.netns_path));
+  EXPECT_OK(network->detach({"early", {}, early.netns_path}));
+  EXPECT_OK(network->detach({"late", {}, late.netns_path}));
+  EXPECT_EQ(network->check("early", early.netns_path).error().code, Code::not_found);
+  ASSERT_TRUE(network->bridge());
+  ASSERT_OK(network->bridge()->remove());
+  network = open(); // nothing needs the bridge any more
+  ASSERT_TRUE(network);
+  EXPECT_FALSE(network->bridge());
 }
 
 } // namespace
