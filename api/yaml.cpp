@@ -228,6 +228,8 @@ class Builder final : public YAML::EventHandler {
   std::size_t total_ = 0;
 };
 
+constexpr std::size_t kLongestImplicitKey = 1000; // YAML 1.1 allows 1024 characters, the parser counts bytes
+
 bool needs_quotes(std::string_view text) {
   const auto typed = type_plain_scalar(text);
   if (!typed || !typed->is_string()) return true;
@@ -266,10 +268,12 @@ void write(std::string& out, const json::value& v, std::size_t indent, bool firs
   if (const json::object* object = v.if_object()) {
     for (const auto& member : *object) {
       pad();
-      out += scalar_text(json::value(member.key())) + ":";
-      const bool nested_list = member.value().is_array();
+      const std::string key = scalar_text(json::value(member.key()));
+      const bool is_explicit = key.size() > kLongestImplicitKey;
+      out += is_explicit ? "? " + key + "\n" + std::string(indent, ' ') + ":" : key + ":";
+      const bool stays = member.value().is_array() && !is_explicit;
       out += is_block(member.value()) ? "\n" : " ";
-      write(out, member.value(), indent + (nested_list ? 0 : 2), false);
+      write(out, member.value(), indent + (stays ? 0 : 2), false);
     }
     return;
   }

@@ -4,8 +4,8 @@
 #include "base/text.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -252,8 +252,11 @@ bool exists(const std::string& path) {
 
 Result<LockFile> LockFile::acquire(const std::string& path) {
   TRY_ASSIGN(UniqueFd fd, open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return fail(Code::already_exists, "{} is locked by another process", path);
+  struct flock whole = {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(fd.get(), F_SETLK, &whole) != 0) {
+    if (errno == EACCES || errno == EAGAIN) return fail(Code::already_exists, "{} is locked by another process", path);
     return fail_errno(errno, "lock {}", path);
   }
   return LockFile(std::move(fd));

@@ -59,7 +59,10 @@ Result<std::vector<std::string>> list_dir(const std::string& path);
 bool exists_at(int dir, const std::string& path); // does not follow a last symlink
 bool exists(const std::string& path);
 
-// An exclusive flock(2) held as long as the object lives. already_exists if another process holds it.
+// An exclusive record lock (fcntl(2), F_SETLK) held as long as the object lives. already_exists if another process
+// holds it; within one process it excludes nobody. Unlike flock(2) it ends with the process that took it: a child that
+// a killed daemon was just starting does not keep the next daemon out. Open the file by no other way, closing it lets
+// the lock go.
 class LockFile {
  public:
   static Result<LockFile> acquire(const std::string& path);

@@ -45,7 +45,7 @@ struct Config {
     std::vector<HandlerConfig> handlers = {{"runc", "runc", {}, true}};
     std::string seccomp_profile_root = "/var/lib/kubelet/seccomp";
     std::int64_t pids_limit = 0; // of each container; 0: none
-    Bytes log_max_size{-1}; // negative: not said, see container_log_max_size()
+    Bytes log_max_size{-1};      // negative: not said, see container_log_max_size()
     std::int64_t log_max_files = 5;
     std::int64_t create_timeout_seconds = 120;
   } runtime;

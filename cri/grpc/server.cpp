@@ -110,7 +110,8 @@ class ImageCalls final : public v1::ImageService::Service {
     const auto progress = [&](const PullProgress&) {
       if (context->IsCancelled()) cancelled.request_stop();
     };
-    return answer("PullImage", response, [&] { return runtime_.pull_image(*request, progress, cancelled.get_token()); });
+    return answer("PullImage", response,
+                  [&] { return runtime_.pull_image(*request, progress, cancelled.get_token()); });
   }
   KEELSON_CALL(RemoveImage, remove_image)
   KEELSON_CALL(ImageFsInfo, image_fs_info)

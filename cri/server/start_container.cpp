@@ -5,7 +5,8 @@ namespace keelson::cri {
 
 namespace {
 
-// A container that cannot be started does not stay "created", which would be tried for ever: it has ended, and says why.
+// A container that cannot be started does not stay "created", which would be tried for ever: it has ended, and says
+// why.
 void end_unstarted(Runtime::State& state, const std::shared_ptr<Container>& container, const std::string& why) {
   {
     const std::lock_guard lock(container->mutex);

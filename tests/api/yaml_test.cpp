@@ -143,5 +143,16 @@ TEST(Yaml, WritesWhatItReads) {
   EXPECT_EQ(json::to_text(yaml(to_yaml(*v))), json::to_text(*v)) << to_yaml(*v);
 }
 
+TEST(Yaml, KeysTooLongForOneLineAreWrittenExplicitly) {
+  const std::string key = std::string(500, '\x18') + std::string(2000, 'k');
+  for (const char* value : {R"({"a": [1, {"b": "c"}]})", "[1, [2]]", R"("text")", "{}"}) {
+    const auto inner = json::parse(value);
+    ASSERT_TRUE(inner);
+    const json::object object{
+        {"first", 1}, {key, *inner}, {"list", json::array{json::object{{key, *inner}, {"z", 1}}}}};
+    EXPECT_EQ(json::to_text(yaml(to_yaml(object))), json::to_text(object)) << value;
+  }
+}
+
 } // namespace
 } // namespace keelson::api

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace keelson {
 
@@ -124,12 +126,22 @@ TEST_F(File, ErrorsNameThePathAndTheValue) {
 }
 
 TEST_F(File, LocksExcludeAndEndWithTheirHolder) {
+  const auto others_view = [this] { // how another process fares
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const auto lock = LockFile::acquire(dir_ / "lock");
+      ::_exit(lock ? 0 : lock.error().code == Code::already_exists ? 1 : 2);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+  };
   {
     const auto lock = LockFile::acquire(dir_ / "lock");
     ASSERT_TRUE(lock.has_value());
-    EXPECT_EQ(LockFile::acquire(dir_ / "lock").error().code, Code::already_exists);
+    EXPECT_EQ(others_view(), 1);
   }
-  EXPECT_TRUE(LockFile::acquire(dir_ / "lock").has_value());
+  EXPECT_EQ(others_view(), 0);
 }
 
 TEST_F(File, FailuresLeakNoDescriptor) {

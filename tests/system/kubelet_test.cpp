@@ -68,7 +68,8 @@ TEST_F(Kubelet, GetsAnswersWhileManyStopsWaitForTheirGracePeriod) {
   std::atomic<int> failed = 0;
   for (int i = 0; i < kStops; ++i)
     stops.emplace_back([&] {
-      if (own_->call("StopContainer", {{"container_id", stubborn}, {"timeout", 300}}, std::chrono::seconds(120)).code != 0)
+      if (own_->call("StopContainer", {{"container_id", stubborn}, {"timeout", 300}}, std::chrono::seconds(120)).code !=
+          0)
         ++failed;
     });
   // A handler's thread for each of them, and the daemon's others.
@@ -120,8 +121,9 @@ TEST_F(Kubelet, FindsTheSocketBackSoonThoughACommandRunsOn) {
   start_node();
   if (HasFatalFailure()) return;
   const std::string id = user_->run(user_->run_pod("busy"), "c", "sleep 1000");
-  std::thread command(
-      [&] { (void)own_->call("ExecSync", {{"container_id", id}, {"cmd", texts({"sh", "-c", "echo > /up; sleep 600"})}}); });
+  std::thread command([&] {
+    (void)own_->call("ExecSync", {{"container_id", id}, {"cmd", texts({"sh", "-c", "echo > /up; sleep 600"})}});
+  });
   EXPECT_TRUE(eventually([&] { return user_->exec(id, {"test", "-e", "/up"}).exit_code == 0; }));
   const auto ended = own_->end(); // waits less than the command takes
   EXPECT_TRUE(ended && ended->code() == 0);
