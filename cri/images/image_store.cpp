@@ -171,7 +171,6 @@ const StoredImage* ImageStore::State::find_stored(std::string_view text, bool& a
 }
 
 Result<StoredImage> ImageStore::State::lookup(std::string_view text) const {
-  const std::lock_guard lock(mutex);
   bool ambiguous = false;
   const auto* image = find_stored(text, ambiguous);
   if (image != nullptr) return *image;
@@ -295,22 +294,22 @@ std::vector<Image> ImageStore::list() const {
 }
 
 Result<Image> ImageStore::find(std::string_view reference_or_id) const {
+  const std::lock_guard lock(state_->mutex); // to the end: a removal meanwhile would take what describe() reads
   TRY_ASSIGN(const auto stored, state_->lookup(reference_or_id));
-  const std::lock_guard lock(state_->mutex);
   return state_->describe(stored);
 }
 
 Result<> ImageStore::tag(std::string_view reference_or_id, std::string_view new_reference) {
   TRY_ASSIGN(const auto reference, parse_image_reference(new_reference));
   if (!reference.digest.empty()) return fail(Code::invalid_argument, "a tag is given by name, not by digest");
-  TRY_ASSIGN(const auto image, state_->lookup(reference_or_id));
   const std::lock_guard commit_lock(state_->commit_mutex);
   ImageIndex changed;
+  StoredImage image;
   {
     const std::lock_guard lock(state_->mutex);
+    TRY_ASSIGN(image, state_->lookup(reference_or_id));
     changed = state_->index;
   }
-  if (changed.count(image.id) == 0) return fail(Code::not_found, "image {} was removed meanwhile", image.id);
   const std::string digest = image.references.empty() ? image.id : image.references.front().digest;
   assign_reference(changed, image.id, StoredReference{reference.repo_tag(), digest});
   return state_->save(std::move(changed));

@@ -115,7 +115,7 @@ Result<OciMount> cri_mount(const SpecInput& input, const Mount& mount, const std
   TRY_ASSIGN(const std::string propagation, propagation_option(mount));
   OciMount result{destination, "bind", source, {"rbind", propagation}};
   if (!mount.image().image().empty()) {
-    result.options.insert(result.options.end(), {"ro", "noexec", "nosuid", "nodev"});
+    result.options.insert(result.options.end(), {"ro", "nosuid", "nodev"});
   } else {
     result.options.emplace_back(mount.recursive_read_only() ? "rro" : mount.readonly() ? "ro" : "rw");
   }

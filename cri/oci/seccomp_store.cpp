@@ -69,6 +69,12 @@ SeccompStore::choose(const runtime::v1::LinuxContainerSecurityContext& context) 
     if (context.privileged()) return nullptr;
     return {std::shared_ptr<void>(), &default_seccomp_profile()};
   };
+  // A privileged container is confined by no profile, but a wrong reference is told.
+  const auto localhost = [&](const std::string& reference) -> Result<std::shared_ptr<const SeccompProfile>> {
+    TRY_ASSIGN(auto profile, load(reference));
+    if (context.privileged()) profile.reset();
+    return profile;
+  };
   if (context.has_seccomp()) {
     switch (context.seccomp().profile_type()) {
     case SecurityProfile::RuntimeDefault:
@@ -76,7 +82,7 @@ SeccompStore::choose(const runtime::v1::LinuxContainerSecurityContext& context) 
     case SecurityProfile::Unconfined:
       return std::shared_ptr<const SeccompProfile>();
     case SecurityProfile::Localhost:
-      return load(context.seccomp().localhost_ref());
+      return localhost(context.seccomp().localhost_ref());
     default:
       return fail(Code::invalid_argument, "seccomp profile type {} is unknown",
                   static_cast<int>(context.seccomp().profile_type()));
@@ -87,7 +93,7 @@ SeccompStore::choose(const runtime::v1::LinuxContainerSecurityContext& context) 
   if (path.empty() || path == "unconfined") return std::shared_ptr<const SeccompProfile>();
   if (path == "runtime/default" || path == "docker/default") return runtime_default();
   constexpr std::string_view kLocalhost = "localhost/";
-  if (path.compare(0, kLocalhost.size(), kLocalhost) == 0) return load(path.substr(kLocalhost.size()));
+  if (path.compare(0, kLocalhost.size(), kLocalhost) == 0) return localhost(path.substr(kLocalhost.size()));
   return fail(Code::invalid_argument,
               "seccomp_profile_path \"{}\" is none of runtime/default, unconfined, localhost/PATH", printable(path));
 }

@@ -28,6 +28,9 @@ Result<> read_request(const json::object& record, Container& container) {
   TRY_ASSIGN(container.image_id, json::get_string(record, "image_id"));
   TRY_ASSIGN(container.image_digest, json::get_string(record, "image_digest"));
   TRY_ASSIGN(container.stop_signal, json::get_string(record, "stop_signal"));
+  if (const json::array* images = json::find_array(record, "volume_images"))
+    for (const json::value& image : *images)
+      container.volume_images.emplace_back(image.is_string() ? image.get_string() : "");
   TRY_ASSIGN(container.created_at, get_time(record, "created_at"));
   TRY_ASSIGN(container.log_path, json::get_string(record, "log_path"));
   TRY_ASSIGN(container.cgroup_path, json::get_string(record, "cgroup_path"));
@@ -134,6 +137,7 @@ Result<std::string> format_record(const Container& container) {
   record["image_digest"] = container.image_digest;
   record["image_name"] = container.image_name;
   record["stop_signal"] = container.stop_signal;
+  record["volume_images"] = json::array(container.volume_images.begin(), container.volume_images.end());
   record["created_at"] = unix_nanos(container.created_at);
   record["log_path"] = container.log_path;
   record["cgroup_path"] = container.cgroup_path;

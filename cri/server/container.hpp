@@ -48,7 +48,8 @@ struct Container {
   std::string image_id;     // "sha256:..."
   std::string image_digest; // a repository digest of the image, or its id
   std::string image_name;   // as a person knows it: what was asked for, or the image's tag if that was an id
-  std::string stop_signal;  // name or number; empty: SIGTERM
+  std::vector<std::string> volume_images; // ids of the images that are mounted, by index of the mount; empty: none
+  std::string stop_signal;                // name or number; empty: SIGTERM
   WallTime created_at{};
   std::string log_path;    // absolute; empty: the log is dropped
   std::string cgroup_path; // below the mounts

@@ -1,3 +1,4 @@
+#include "base/log.hpp"
 #include "cri/server/filters.hpp"
 #include "cri/server/runtime_state.hpp"
 
@@ -18,7 +19,11 @@ Result<v1::ListContainerStatsResponse> Runtime::list_container_stats(const v1::L
       continue;
     if (!labels_match(filter.label_selector(), container->config.labels())) continue;
     if (container->current_phase() != ContainerPhase::running) continue; // as crictl stats and kubelet expect
-    TRY_ASSIGN(*response.add_stats(), state_->container_stats(*container));
+    auto stats = state_->container_stats(*container);
+    if (stats)
+      *response.add_stats() = std::move(*stats);
+    else if (container->current_phase() == ContainerPhase::running) // others' figures are told all the same
+      log::warning("statistics of container {}: {}", container->id, stats.error().message);
   }
   return response;
 }

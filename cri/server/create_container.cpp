@@ -183,6 +183,7 @@ class ContainerCreation {
 
   Result<> mount_images() {
     image_paths_.resize(static_cast<std::size_t>(config_.mounts_size()));
+    container_->volume_images.resize(image_paths_.size());
     for (std::size_t i = 0; i < image_paths_.size(); ++i) {
       const v1::Mount& mount = config_.mounts(static_cast<int>(i));
       const std::string& wanted = mount.image().image();
@@ -192,6 +193,7 @@ class ContainerCreation {
         return fail(Code::not_found, "image \"{}\" of the volume at {} is not on this node: pull it first",
                     printable(wanted), printable(mount.container_path()));
       if (!image) return Fail(image.error());
+      container_->volume_images[i] = image->id;
       const std::string number = std::to_string(i);
       image_paths_[i] = state_.paths.mounted_images(container_->id) + "/" + number;
       TRY(make_dirs(image_paths_[i], 0700));

@@ -62,6 +62,9 @@ v1::ContainerStatus Runtime::State::container_status(const Container& container)
   *status.mutable_labels() = container.config.labels();
   *status.mutable_annotations() = container.config.annotations();
   *status.mutable_mounts() = container.config.mounts();
+  for (std::size_t i = 0; i < container.volume_images.size(); ++i)
+    if (!container.volume_images[i].empty())
+      status.mutable_mounts(static_cast<int>(i))->mutable_image()->set_image_ref(container.volume_images[i]);
   status.set_log_path(container.log_path);
   status.set_stop_signal(cri_signal(container.stop_signal.empty() ? "SIGTERM" : container.stop_signal));
   v1::LinuxContainerUser& user = *status.mutable_user()->mutable_linux();

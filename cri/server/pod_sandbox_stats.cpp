@@ -1,3 +1,4 @@
+#include "base/log.hpp"
 #include "cri/server/filters.hpp"
 #include "cri/server/runtime_state.hpp"
 
@@ -21,10 +22,10 @@ Result<v1::ListPodSandboxStatsResponse> Runtime::list_pod_sandbox_stats(const v1
     if (!labels_match(filter.label_selector(), sandbox->config.labels())) continue;
     if (sandbox->current_phase() != SandboxPhase::ready) continue;
     auto stats = state_->sandbox_stats(*sandbox);
-    if (stats) *response.add_stats() = std::move(*stats);
-    // One that is being removed this moment is no reason to tell nothing of the others.
-    else if (sandbox->current_phase() == SandboxPhase::ready)
-      return Fail(std::move(stats).error());
+    if (stats)
+      *response.add_stats() = std::move(*stats);
+    else if (sandbox->current_phase() == SandboxPhase::ready) // others' figures are told all the same
+      log::warning("statistics of sandbox {} ({}): {}", sandbox->id, sandbox->name(), stats.error().message);
   }
   return response;
 }

@@ -98,8 +98,8 @@ class SandboxLaunch {
     sandbox_->cgroup_parent = sandbox_->config.linux().cgroup_parent();
     if (sandbox_->cgroup_parent.empty()) {
       sandbox_->owns_cgroup = true;
-      const std::string& uid = sandbox_->config.metadata().uid();
-      sandbox_->cgroup_parent = state_.options.cgroup_parent + "/pod" + (uid.empty() ? sandbox_->id : uid);
+      // Not by the pod's uid: two attempts of one pod may be there at once, and each removes its own.
+      sandbox_->cgroup_parent = state_.options.cgroup_parent + "/pod" + sandbox_->id;
     }
     return {};
   }

@@ -5,6 +5,9 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <thread>
+
 namespace keelson::test {
 
 namespace {
@@ -79,6 +82,22 @@ TEST_F(Images, RemovedByTagAreGoneWithTheirLayers) {
   EXPECT_FALSE(is_present(kConfigured));
   EXPECT_TRUE(is_present(kBusybox));
   EXPECT_EQ(layers(), before); // shared ones stay, the others are gone
+}
+
+TEST_F(Images, RemovedByManyAtOnceWhileOthersLook) {
+  std::atomic<int> failed = 0;
+  for (int round = 0; round < 10; ++round) {
+    user_->pull(kConfigured);
+    std::vector<std::thread> callers;
+    for (int i = 0; i < 8; ++i)
+      callers.emplace_back([&, method = i % 2 == 0 ? "RemoveImage" : "ImageStatus"] {
+        for (int n = 0; n < 20; ++n)
+          if (own_->call(method, {{"image", {{"image", kConfigured}}}}).code != 0) ++failed;
+      });
+    for (std::thread& caller : callers) caller.join();
+  }
+  EXPECT_EQ(failed, 0);
+  EXPECT_FALSE(is_present(kConfigured));
 }
 
 TEST_F(Images, AnImageInUseKeepsItsContainersRunning) {

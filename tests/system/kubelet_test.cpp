@@ -100,17 +100,19 @@ TEST_F(Kubelet, MountsAnImageAsAVolume) {
   start_node();
   if (HasFatalFailure()) return;
   const std::string pod = user_->run_pod("image-volume");
-  auto config = container_config("c", "cat /data/etc/passwd; touch /data/x 2>&1; ls /sub; sleep 1000");
+  auto config = container_config(
+      "c", "cat /data/etc/passwd; touch /data/x 2>&1; ls /sub; /data/bin/busybox echo ran; sleep 1000");
   const auto volume = [](const char* path, const char* sub_path) {
     return json::object{{"container_path", path}, {"image", {{"image", kBusybox}}}, {"image_sub_path", sub_path}};
   };
   config["mounts"] = json::array{volume("/data", ""), volume("/sub", "etc")};
   const std::string id = user_->run(pod, config);
-  ASSERT_TRUE(user_->wait_log(id, "group"));
+  ASSERT_TRUE(user_->wait_log(id, "ran"));
   EXPECT_THAT(user_->log_of(id).out, HasSubstr("app:"));
   EXPECT_THAT(user_->log_of(id).out, HasSubstr("Read-only file system"));
   ASSERT_TRUE(own_->restart());
   EXPECT_THAT(user_->exec(id, {"cat", "/data/etc/passwd"}).out, HasSubstr("app:"));
+  EXPECT_EQ(text(user_->status(id), "/mounts/1/image/image_ref"), images().busybox().config_digest);
   config["metadata"].as_object()["name"] = "absent";
   config["mounts"].as_array()[0].at("image").as_object()["image"] = "registry.test/absent:1";
   const auto reply = own_->call("CreateContainer", {{"pod_sandbox_id", pod}, {"config", config}});

@@ -110,7 +110,7 @@ TEST_F(PlanMounts, ImageVolumesAreReadOnly) {
   mount.mutable_image()->set_image("models:1");
   sources = {"/run/images/1"};
   EXPECT_EQ(mount_on("/models").at("source"), "/run/images/1");
-  EXPECT_THAT(options_on("/models"), ElementsAre("rbind", "rprivate", "ro", "noexec", "nosuid", "nodev"));
+  EXPECT_THAT(options_on("/models"), ElementsAre("rbind", "rprivate", "ro", "nosuid", "nodev"));
 }
 
 TEST_F(PlanMounts, SourcesAreTheResolvedOnes) {

@@ -289,6 +289,10 @@ TEST(SeccompStore, BadLocalhostProfilesAreRefused) {
   ASSERT_TRUE(store.choose(context_of(Type::Localhost, "good.json")));
   EXPECT_NE(store.choose(context_of(Type::Localhost, "good.json"))->get(), nullptr);
   EXPECT_NE(store.choose(context_of(Type::Localhost, root + "/good.json"))->get(), nullptr);
+  auto unconfined = context_of(Type::Localhost, "good.json");
+  unconfined.set_privileged(true);
+  ASSERT_TRUE(store.choose(unconfined));
+  EXPECT_EQ(store.choose(unconfined)->get(), nullptr);
   for (const std::string& reference :
        {std::string(), std::string("empty.json"), std::string("object.json"), std::string("big.json"),
         std::string("link.json"), std::string("absolute.json"), std::string("fifo.json"), std::string("missing.json"),
