@@ -41,10 +41,17 @@ bool set_directory(int fs, const char* key, const std::string& path, const Uniqu
   return ::fsconfig(fs, FSCONFIG_SET_STRING, key, name.c_str(), 0) == 0;
 }
 
+// Up to Linux 6.4 overlayfs takes every key and looks at them when the mount is made, which then fails for "lowerdir+".
+bool checks_keys() {
+  const UniqueFd fs(::fsopen("overlay", FSOPEN_CLOEXEC));
+  return fs && ::fsconfig(fs.get(), FSCONFIG_SET_FLAG, "no-such-key", nullptr, 0) != 0;
+}
+
 // nullopt: the kernel does not know the way. Otherwise the mount is there or failed for a reason of its own.
 std::optional<Result<>> mount_new(const OverlaySpec& spec, const std::string& target) {
+  static const bool known = checks_keys();
   const UniqueFd fs(::fsopen("overlay", FSOPEN_CLOEXEC));
-  if (!fs) return std::nullopt;
+  if (!known || !fs) return std::nullopt;
   (void)::fsconfig(fs.get(), FSCONFIG_SET_STRING, "source", "overlay", 0);
   auto layers = open_layers(spec.lower);
   if (!layers) return Result<>(Fail(std::move(layers).error()));
