@@ -155,7 +155,8 @@ TEST_F(CgroupSystem, StatisticsShowWhatAProcessUses) {
   EXPECT_TRUE(seen);
   const auto stats = group.statistics();
   ASSERT_TRUE(stats) << stats.error().message;
-  EXPECT_EQ(stats->pids->current, 1u);
+  EXPECT_GE(stats->pids->current, 1u); // a sanitizer's thread may be there too
+  EXPECT_LE(stats->pids->current, 2u);
   const auto pressure = group.read(Controller::core, "cpu.pressure");
   EXPECT_EQ(stats->cpu->pressure.has_value(), pressure.has_value());
   EXPECT_GE(stats->memory->usage, stats->memory->working_set);

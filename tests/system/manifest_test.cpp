@@ -99,7 +99,7 @@ TEST_F(Manifests, EachClassGetsItsTierAndVerifyAgrees) {
 TEST_F(Manifests, AFailedLivenessProbeRestartsAndAKillOfTheDaemonDoesNot) {
   add("live", manifest("live", container("c", "touch /tmp/healthy; exec sleep 1000",
                                          "    livenessProbe: {exec: {command: [cat, /tmp/healthy]}, periodSeconds: 1, "
-                                         "failureThreshold: 1}\n")));
+                                         "failureThreshold: 3}\n")));
   ASSERT_TRUE(comes_up("live")) << ctl("events");
   const std::string before = state("live");
   ASSERT_TRUE(own_->kill9());

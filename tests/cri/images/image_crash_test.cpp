@@ -25,9 +25,8 @@ class OneImageRegistry {
  public:
   explicit OneImageRegistry(const test::BuiltImage& built)
       : built_(built)
-      , server_([this](const test::FaultRequest& request) { return answer(request); }) {
-    for (const auto& [digest, content] : built_.blobs) blobs_[digest] = content;
-  }
+      , blobs_(built.blobs.begin(), built.blobs.end())
+      , server_([this](const test::FaultRequest& request) { return answer(request); }) {}
   std::string reference() const { return server_.host() + "/app:1"; }
 
  private:
