@@ -70,7 +70,7 @@ class ContainerCreation {
     TRY(mount_images());
     TRY(build());
     TRY(prepare_files());
-    TRY(make_unified_cgroup());
+    if (hugetlb_is_ours()) TRY(limit_huge_pages());
     TRY(state_.save(*container_));
     state_.containers.add(container_);
     rollback_.add("forget the container", [this]() -> Result<> {
@@ -78,6 +78,7 @@ class ContainerCreation {
       return {};
     });
     TRY(create_in_monitor());
+    limit_huge_page_reservation();
     TRY(state_.save(*container_));
     rollback_.commit();
     state_.publish(*container_, v1::CONTAINER_CREATED_EVENT);
@@ -276,17 +277,28 @@ class ContainerCreation {
 
   // On a hybrid machine runtimes set limits on v1 hierarchies only. Controllers of the cgroup2 mount are ours to enable
   // and to limit, before the container's first process is there.
-  Result<> make_unified_cgroup() {
+  bool hugetlb_is_ours() const {
     const cgroups::Hierarchy& hierarchy = state_.services.hierarchy;
     const auto unified = hierarchy.unified_mount();
-    if (hierarchy.mode() != cgroups::Mode::hybrid || !unified) return {};
-    if (!hierarchy.mounts()[*unified].has(cgroups::Controller::hugetlb)) return {};
-    TRY_ASSIGN(const auto group, cgroups::Group::create(hierarchy, container_->cgroup_path));
+    return hierarchy.mode() == cgroups::Mode::hybrid && unified &&
+           hierarchy.mounts()[*unified].has(cgroups::Controller::hugetlb);
+  }
+
+  Result<> limit_huge_pages() {
+    TRY_ASSIGN(const auto group, cgroups::Group::create(state_.services.hierarchy, container_->cgroup_path));
     cgroups::Knobs knobs;
     for (const v1::HugepageLimit& limit : config_.linux().resources().hugepage_limits())
       knobs.hugetlb_limits[limit.page_size()] = Bytes{static_cast<std::int64_t>(limit.limit())};
     TRY(group.apply(knobs));
     return {};
+  }
+
+  // runc before 1.2 limits the use of huge pages and not their reservation, which then ends in a SIGBUS.
+  void limit_huge_page_reservation() {
+    if (hugetlb_is_ours() || config_.linux().resources().hugepage_limits_size() == 0) return;
+    if (!state_.services.hierarchy.mount_of(cgroups::Controller::hugetlb)) return;
+    if (const auto limited = limit_huge_pages(); !limited)
+      log::warning("container {}: {}", name(), limited.error().message);
   }
 
   monitor::CreateRequest monitor_request() const {

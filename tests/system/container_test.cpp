@@ -59,7 +59,7 @@ TEST_F(Containers, GoThroughTheirStates) {
   status = use().status(id);
   EXPECT_EQ(text(status, "/state"), "CONTAINER_RUNNING");
   EXPECT_GE(number(status, "/started_at"), number(status, "/created_at"));
-  EXPECT_EQ(content(fmt::format("/proc/{}/comm", use().pid_of(id))), "sleep");
+  EXPECT_TRUE(eventually([&] { return content(fmt::format("/proc/{}/comm", use().pid_of(id))) == "sleep"; }));
   use().ok("StopContainer", {{"container_id", id}, {"timeout", 0}});
   status = use().wait_exited(id);
   EXPECT_EQ(number(status, "/exit_code"), 137);

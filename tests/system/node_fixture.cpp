@@ -168,7 +168,9 @@ void NodeTest::SetUp() {
     const auto introduced = shared_images->introduce(*shared_node);
     ASSERT_TRUE(introduced) << introduced.error().message;
     const auto started = shared_node->start();
-    ASSERT_TRUE(started) << started.error().message;
+    const std::string why = started ? "" : started.error().message;
+    if (!started) shared_node.reset();
+    ASSERT_TRUE(shared_node) << why;
     NodeUser user(*shared_node);
     for (const char* image : {kBusybox, kConfigured}) user.pull(image);
   }
