@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <sys/mount.h>
 
+#include <algorithm>
+
 namespace keelson::test {
 
 namespace {
@@ -117,7 +119,8 @@ TEST_F(Confinement, ExecIsConfinedAsTheContainerIs) {
       if (line.starts_with(std::string(key) + ":")) found = trim(line.substr(std::string(key).size() + 1));
     EXPECT_EQ(found, wanted) << key;
   }
-  // Each exec is tracked in a cgroup below the container's, on v1 of the freezer alone; everything else is the container's.
+  // Each exec is tracked in a cgroup below the container's, on v1 of the freezer alone; everything else is the
+  // container's.
   const auto cgroups = [&](const char* who) {
     return use().exec_shell(id, fmt::format("sed 's,/keelson-exec-[0-9]*,,; s,:$,:/,' /proc/{}/cgroup", who)).out;
   };
@@ -156,9 +159,12 @@ TEST_F(Confinement, PrivilegedSeesTheNodesDevicesAndHasEveryCapability) {
 }
 
 TEST_F(Confinement, DevicesAreThoseAskedFor) {
+  const char* const candidates[] = {"/dev/fuse", "/dev/vda", "/dev/sda", "/dev/nvme0n1", "/dev/ubda"};
+  const auto* const device = std::find_if(std::begin(candidates), std::end(candidates), exists);
+  KEELSON_REQUIRE(device != std::end(candidates), "needs a device that no container has by itself");
   auto config = container_config("c", "sleep 1000");
   config["devices"] =
-      json::array{json::object{{"host_path", "/dev/kmsg"}, {"container_path", "/dev/given"}, {"permissions", "r"}}};
+      json::array{json::object{{"host_path", *device}, {"container_path", "/dev/given"}, {"permissions", "r"}}};
   const std::string id = use().run(pod_, config);
   EXPECT_EQ(use().exec_shell(id, "exec 3</dev/given").exit_code, 0);
   EXPECT_NE(use().exec_shell(id, "exec 3>/dev/given").exit_code, 0); // the device cgroup has no w
