@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <map>
 #include <random>
 #include <thread>
@@ -98,7 +99,7 @@ class RegistryFaults : public testing::Test {
 };
 
 TEST_F(RegistryFaults, ResumesABrokenBlob) {
-  int breaks = 0;
+  std::atomic<int> breaks = 0;
   FaultServer server([&](const FaultRequest& request) {
     FaultAnswer answer = honest(request);
     if (is_layer(request) && breaks++ < 6) answer.cut_after = answer.body.size() / 3;
@@ -116,7 +117,7 @@ TEST_F(RegistryFaults, ResumesABrokenBlob) {
 }
 
 TEST_F(RegistryFaults, ResumesWithAServerThatIgnoresRanges) {
-  int tries = 0;
+  std::atomic<int> tries = 0;
   FaultServer server([&](FaultRequest request) {
     request.headers.erase("range");
     FaultAnswer answer = honest(request);
@@ -127,7 +128,7 @@ TEST_F(RegistryFaults, ResumesWithAServerThatIgnoresRanges) {
 }
 
 TEST_F(RegistryFaults, AWrongRangeDoesNotMixBytes) {
-  int tries = 0;
+  std::atomic<int> tries = 0;
   FaultServer server([&](const FaultRequest& request) {
     FaultAnswer answer = honest(request);
     if (!is_layer(request)) return answer;
@@ -352,7 +353,7 @@ TEST_F(RegistryFaults, NoSecretIsEverShown) {
 
 TEST_F(RegistryFaults, TokensAreFetchedForTheRepository) {
   std::string url;
-  int used_tokens = 0;
+  std::atomic<int> used_tokens = 0;
   FaultServer server([&](const FaultRequest& request) {
     if (request.path == "/token") {
       const bool known = request.headers.count("authorization") != 0 &&
@@ -434,7 +435,7 @@ TEST_F(RegistryFaults, MirrorsAreAskedInOrder) {
 }
 
 TEST_F(RegistryFaults, ADeadMirrorIsAskedOnceOrTwice) {
-  int asked = 0;
+  std::atomic<int> asked = 0;
   FaultServer dead([&](const FaultRequest&) {
     ++asked;
     return FaultAnswer{503, {}, ""};
@@ -450,7 +451,7 @@ TEST_F(RegistryFaults, ADeadMirrorIsAskedOnceOrTwice) {
 }
 
 TEST_F(RegistryFaults, BusyServersAreTriedAgain) {
-  int tries = 0;
+  std::atomic<int> tries = 0;
   FaultServer server([&](const FaultRequest& request) {
     if (++tries <= 2) return FaultAnswer{tries == 1 ? 503 : 429, {}, ""};
     return honest(request);
@@ -483,7 +484,7 @@ TEST_F(RegistryFaults, ASilentPeerIsGivenUp) {
 }
 
 TEST_F(RegistryFaults, StalledBlobsGoOnAfterTheTimeout) {
-  int stalls = 0;
+  std::atomic<int> stalls = 0;
   FaultServer server([&](const FaultRequest& request) {
     FaultAnswer answer = honest(request);
     if (is_layer(request) && stalls++ == 0) {
