@@ -53,46 +53,6 @@ Result<> write_temporary(int dir, const std::string& temporary, std::string_view
   return {};
 }
 
-// A mount point is somebody else's data: statx tells it from a plain directory (Linux 5.8).
-Result<bool> is_mount_point(int fd, const std::string& path) {
-  struct statx info {};
-  if (::statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_TYPE, &info) != 0)
-    return fail_errno(errno, "stat {}", path);
-  return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-}
-
-Result<> remove_tree_entry(int dir, const char* name, const std::string& path, int depth);
-
-Result<> remove_dir_content(UniqueFd fd, const std::string& path, int depth) {
-  TRY_ASSIGN(const auto entries, read_dir(std::move(fd), path));
-  for (;;) {
-    errno = 0;
-    const dirent* entry = ::readdir(entries.get());
-    if (entry == nullptr) break;
-    if (is_dot(entry->d_name)) continue;
-    TRY(remove_tree_entry(::dirfd(entries.get()), entry->d_name, path + "/" + entry->d_name, depth + 1));
-  }
-  if (errno != 0) return fail_errno(errno, "read directory {}", path);
-  return {};
-}
-
-Result<> remove_tree_entry(int dir, const char* name, const std::string& path, int depth) {
-  constexpr int kMaxDepth = 4096; // one descriptor and one stack frame each
-  if (depth > kMaxDepth)
-    return fail(Code::resource_exhausted, "remove {}: nested deeper than {}", printable(path), kMaxDepth);
-  if (::unlinkat(dir, name, 0) == 0 || errno == ENOENT) return {};
-  if (errno == EBUSY) return fail(Code::failed_precondition, "remove {}: it is a mount point; unmount it first", path);
-  if (errno != EISDIR && errno != EPERM) return fail_errno(errno, "remove {}", path);
-  const int unlink_errno = errno;
-  UniqueFd fd(::openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd) return fail_errno(errno == ENOTDIR ? unlink_errno : errno, "remove {}", path);
-  TRY_ASSIGN(const bool mounted, is_mount_point(fd.get(), path));
-  if (mounted) return fail(Code::failed_precondition, "remove {}: it is a mount point; unmount it first", path);
-  TRY(remove_dir_content(std::move(fd), path, depth));
-  if (::unlinkat(dir, name, AT_REMOVEDIR) != 0 && errno != ENOENT) return fail_errno(errno, "remove {}", path);
-  return {};
-}
-
 } // namespace
 
 Result<UniqueFd> open_at(int dir, const std::string& path, int flags, mode_t mode) {
@@ -213,13 +173,6 @@ Result<> make_dirs(const std::string& path, mode_t mode) {
 Result<> remove_file_at(int dir, const std::string& path) {
   if (::unlinkat(dir, path.c_str(), 0) != 0 && errno != ENOENT) return fail_errno(errno, "remove {}", path);
   return {};
-}
-
-Result<> remove_tree_at(int dir, const std::string& path) {
-  return remove_tree_entry(dir, path.c_str(), path, 0);
-}
-Result<> remove_tree(const std::string& path) {
-  return remove_tree_at(AT_FDCWD, path);
 }
 
 Result<std::vector<std::string>> list_dir_at(int dir, const std::string& path) {

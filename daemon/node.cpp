@@ -143,7 +143,8 @@ qos::ValueOptions value_options(const cgroups::Hierarchy& hierarchy) {
 // In the order of making; destroyed the other way round.
 struct Node::Parts {
   SystemClock clock;
-  std::optional<LockFile> lock;
+  std::optional<LockFile> state_lock;
+  std::optional<LockFile> root_lock;
   std::optional<cgroups::Hierarchy> hierarchy;
   std::unique_ptr<cgroups::Driver> driver;
   std::unique_ptr<netns::PodNetwork> network;
@@ -157,7 +158,7 @@ struct Node::Parts {
   std::unique_ptr<cri::GrpcServer> grpc;
   std::unique_ptr<AdminServer> admin;
 
-  Result<> take_lock(const Config& config);
+  Result<> take_locks(const Config& config);
   Result<> watch_cni(const Config& config, Loop& loop);
   Result<> open(const Config& config, Loop& loop);
   Result<> start_agent(const Config& config, Loop& loop);
@@ -169,16 +170,18 @@ Node::Node(std::unique_ptr<Parts> parts)
 
 Node::~Node() = default;
 
-Result<> Node::Parts::take_lock(const Config& config) {
+Result<> Node::Parts::take_locks(const Config& config) {
   TRY_CONTEXT(make_dirs(config.state, 0711), "state directory");
   TRY_CONTEXT(make_dirs(config.root, 0711), "root directory");
-  auto held = LockFile::acquire(config.state + "/lock");
-  if (!held && held.error().code == Code::already_exists)
+  const auto take = [](const std::string& dir, const char* what, const char* option) -> Result<LockFile> {
+    auto held = LockFile::acquire(dir + "/lock");
+    if (held || held.error().code != Code::already_exists) return held;
     return fail(Code::failed_precondition,
-                "another keelsond works on the state directory {}: stop it, or give this one another --state",
-                config.state);
-  if (!held) return Fail(std::move(held).error());
-  lock = std::move(*held);
+                "another keelsond works on the {} directory {}: stop it, or give this one another {}", what, dir,
+                option);
+  };
+  TRY_ASSIGN(state_lock, take(config.state, "state", "--state"));
+  TRY_ASSIGN(root_lock, take(config.root, "root", "--root"));
   return {};
 }
 
@@ -197,7 +200,7 @@ Result<> Node::Parts::watch_cni(const Config& config, Loop& loop) {
 }
 
 Result<> Node::Parts::open(const Config& config, Loop& loop) {
-  TRY(take_lock(config));
+  TRY(take_locks(config));
   TRY_ASSIGN(hierarchy, cgroups::Hierarchy::detect());
   log::info("cgroups: {}", hierarchy->describe());
   TRY_ASSIGN(const auto driver_kind, cgroups::parse_driver_kind(config.cgroups.driver));

@@ -361,12 +361,17 @@ Result<> BridgeNetwork::reconcile(const std::vector<std::string>& live_sandbox_i
     for (const auto& [id, attachment] : state_->attachments)
       if (!keep.contains(id)) stale.push_back(id);
   }
-  for (const std::string& id : stale)
-    TRY_CONTEXT(state_->disconnect(id, Deadline::never()), "disconnect sandbox {}", id);
+  Result<> first_error;
+  for (const std::string& id : stale) {
+    auto done = state_->disconnect(id, Deadline::never());
+    if (done) continue;
+    keep.insert(id); // its address stays taken
+    if (first_error) first_error = Fail(std::move(done).error().context("disconnect sandbox " + id));
+  }
   TRY(state_->remove_stray_links(keep));
   TRY_ASSIGN(const std::size_t released, state_->pool.release_others(keep));
   if (released > 0) log::info("released {} pod addresses that no sandbox owns", released);
-  return {};
+  return first_error;
 }
 
 Result<> BridgeNetwork::remove() {

@@ -6,7 +6,6 @@
 #include "cri/images/image_archive.hpp"
 #include "cri/images/image_store.hpp"
 #include "cri/images/image_store_state.hpp"
-#include "cri/images/tree_removal.hpp"
 
 #include <sys/stat.h>
 
@@ -52,7 +51,7 @@ Result<UniqueFd> ImageStore::State::open_archive(const std::string& path, Rollba
   TRY(make_dirs(images + "/" + name, 0700));
   cleanup.add("remove the unpacked archive", [images, name]() -> Result<> {
     TRY_ASSIGN(const auto directory, open_dir(images));
-    return remove_deep_tree(directory.get(), name);
+    return remove_tree_at(directory.get(), name);
   });
   TRY_ASSIGN(auto directory, open_dir(images + "/" + name));
   TRY(unpack_archive(file.get(), directory.get(), options.limits));

@@ -6,7 +6,6 @@
 #include "base/random.hpp"
 #include "cri/images/image_reference.hpp"
 #include "cri/images/sha256.hpp"
-#include "cri/images/tree_removal.hpp"
 
 #include <sys/stat.h>
 
@@ -44,7 +43,7 @@ Result<LayerRecord> decode_layer_record(std::string_view text) {
 LayerDraft::~LayerDraft() {
   if (name_.empty()) return;
   content_.reset();
-  if (const auto removed = remove_deep_tree(store_, name_); !removed)
+  if (const auto removed = remove_tree_at(store_, name_); !removed)
     log::warning("remove a half unpacked layer: {}", removed.error().message);
 }
 
@@ -65,7 +64,7 @@ Result<> LayerStore::load() {
     const auto record = text ? decode_layer_record(*text) : Result<LayerRecord>(Fail(text.error()));
     if (record && exists_at(directory_.get(), name + "/fs")) {
       layers_.emplace(chain_id, *record);
-    } else if (const auto removed = remove_deep_tree(directory_.get(), name); !removed) {
+    } else if (const auto removed = remove_tree_at(directory_.get(), name); !removed) {
       log::warning("remove the remains of a layer: {}", removed.error().message);
     }
   }
@@ -132,7 +131,7 @@ std::vector<std::string> LayerStore::retire_unused(const std::set<std::string>& 
 }
 
 Result<> LayerStore::purge(const std::vector<std::string>& names) {
-  for (const auto& name : names) TRY(remove_deep_tree(directory_.get(), name));
+  for (const auto& name : names) TRY(remove_tree_at(directory_.get(), name));
   return {};
 }
 

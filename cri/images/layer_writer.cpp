@@ -2,7 +2,6 @@
 
 #include "base/file.hpp"
 #include "base/text.hpp"
-#include "cri/images/tree_removal.hpp"
 
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -96,7 +95,7 @@ Result<LayerWriter::Occupant> LayerWriter::clear(int parent, const LayerPlace& p
   if (found == Occupant::nothing) return found;
   parents_.clear(); // paths may have led through it
   if (found == Occupant::directory) {
-    TRY(remove_deep_tree(parent, place.name));
+    TRY(remove_tree_at(parent, place.name));
   } else if (::unlinkat(parent, place.name.c_str(), 0) != 0) {
     return fail_errno(errno, "replace {}", printable(place.path()));
   }

@@ -7,7 +7,6 @@
 #include "base/text.hpp"
 #include "base/worker_pool.hpp"
 #include "cri/images/overlay_mount.hpp"
-#include "cri/images/tree_removal.hpp"
 #include "cri/images/tree_walk.hpp"
 
 #include <sys/stat.h>
@@ -95,7 +94,7 @@ Result<std::vector<std::string>> RootfsStore::State::layers_of(const std::string
 // Deletes in the background what nobody sees any more: a large writable layer takes seconds.
 void RootfsStore::State::reap(const std::string& name) {
   reaper.post([this, name] {
-    if (const auto removed = remove_deep_tree(containers.get(), name); !removed)
+    if (const auto removed = remove_tree_at(containers.get(), name); !removed)
       log::warning("{}: {}; tried again at the next start", directory(name), removed.error().message);
   });
 }
@@ -124,7 +123,7 @@ Result<> RootfsStore::prepare(const std::string& id, const Image& image, const s
   Rollback rollback;
   TRY(state.images.hold_layers(id, image.layers));
   rollback.add("release the layers", [&state, id] { return state.images.release_layers(id); });
-  rollback.add("remove the writable layer", [&state, id] { return remove_deep_tree(state.containers.get(), id); });
+  rollback.add("remove the writable layer", [&state, id] { return remove_tree_at(state.containers.get(), id); });
   TRY(state.make_directories(id, image.layers));
   TRY_ASSIGN(const auto overlay, state.overlay_of(id, image.layers));
   TRY_CONTEXT(mount_overlay(overlay, target, state.options.legacy_mount), "root file system of container {}", id);
@@ -137,7 +136,7 @@ Result<> RootfsStore::mount(const std::string& id, const std::string& target) {
   TRY_ASSIGN(const auto overlay, state_->overlay_of(id, layers));
   // The mark of a "volatile" mount that was not unmounted: overlayfs refuses the layer until somebody decides. We do:
   // the layer's files are used as they are.
-  TRY(remove_deep_tree(state_->containers.get(), id + "/work/work/incompat"));
+  TRY(remove_tree_at(state_->containers.get(), id + "/work/work/incompat"));
   return mount_overlay(overlay, target, state_->options.legacy_mount);
 }
 
@@ -209,7 +208,7 @@ Result<> RootfsStore::mount_image_readonly(const std::string& id, const Image& i
     spec.lower.push_back(state.images.layer_path(*layer));
   if (spec.lower.empty()) {
     TRY(make_dir_at(state.containers.get(), id, 0700));
-    rollback.add("remove the directory", [&state, id] { return remove_deep_tree(state.containers.get(), id); });
+    rollback.add("remove the directory", [&state, id] { return remove_tree_at(state.containers.get(), id); });
     TRY(make_dir_at(state.containers.get(), id + "/empty", 0755));
     spec.lower.push_back(state.directory(id) + "/empty");
   }

@@ -42,9 +42,11 @@ bool mark_lost(Container& container, WallTime now) {
 
 Result<> Runtime::State::kill_container(const std::shared_ptr<Container>& container, Deadline deadline) {
   ProcessId init;
+  bool awaited = true; // nobody tells the end of one whose phase is unknown
   {
     const std::lock_guard lock(container->mutex);
-    if (container->phase != ContainerPhase::created && container->phase != ContainerPhase::running) return {};
+    awaited = container->phase != ContainerPhase::unknown;
+    if (container->phase == ContainerPhase::creating || container->phase == ContainerPhase::exited) return {};
     container->kill_requested = true;
     init = container->init;
   }
@@ -55,7 +57,7 @@ Result<> Runtime::State::kill_container(const std::shared_ptr<Container>& contai
   // In a PID namespace of its own everything dies with its init; elsewhere the cgroup tells what belongs to it. The
   // cgroup also thaws what is frozen, which SIGKILL alone would leave waiting (cgroup v1).
   const bool own_namespace = !shares_pid_namespace(*container);
-  if (own_namespace && container->wait_for_exit(Deadline::after(kBeforeCgroupKill))) return {};
+  if (own_namespace && awaited && container->wait_for_exit(Deadline::after(kBeforeCgroupKill))) return {};
   TRY(kill_cgroup(services.hierarchy, container->cgroup_path, deadline));
   if (container->wait_for_exit(deadline)) return {};
   return fail(Code::deadline_exceeded,
@@ -65,15 +67,15 @@ Result<> Runtime::State::kill_container(const std::shared_ptr<Container>& contai
 }
 
 Result<> Runtime::State::release_exited(const std::shared_ptr<Container>& container) {
-  TRY_ASSIGN(const OciRuntime* runtime, handler(container->handler));
+  const auto runtime = handlers.find(container->handler); // may have been taken out of the configuration
   const Deadline deadline = Deadline::after(kKillPatience);
   TRY(kill_cgroup(services.hierarchy, container->cgroup_path, deadline));
-  if (runtime->options().plain_namespaces) {
+  if (runtime == handlers.end() || runtime->second.options().plain_namespaces) {
     // All that `runc delete` does for a container that has ended and has no hooks: drop the cgroup and its own state.
     TRY(cgroups::Group::remove(services.hierarchy, container->cgroup_path, deadline));
     TRY(remove_tree(paths.runtime_root(container->handler) + "/" + container->id));
   } else {
-    TRY(runtime->remove(container->id, deadline));
+    TRY(runtime->second.remove(container->id, deadline));
   }
   return rootfs->unmount(paths.rootfs(container->id));
 }

@@ -253,7 +253,7 @@ class ContainerCreation {
     input.user = user_;
     input.namespaces = namespaces();
     TRY_ASSIGN(input.namespaces.pid, pid_namespace());
-    const std::string dir = state_.paths.sandbox(sandbox_->id);
+    const std::string dir = state_.paths.etc(sandbox_->id);
     input.generated = {dir + "/hosts", dir + "/hostname", dir + "/resolv.conf",
                        sandbox_->host_ipc() ? "/dev/shm" : state_.paths.shm(sandbox_->id)};
     TRY_ASSIGN(input.devices, resolve_devices(config_));
@@ -327,8 +327,10 @@ class ContainerCreation {
   Result<> create_in_monitor() {
     const auto monitor = sandbox_->current_monitor();
     if (monitor == nullptr) return fail(Code::failed_precondition, "the monitor of sandbox {} is gone", sandbox_->id);
-    rollback_.add("forget the container in its monitor",
-                  [this, monitor] { return monitor->forget(container_->id, Deadline::after(kShortWork)); });
+    rollback_.add("forget the container in its monitor", [this, monitor]() -> Result<> {
+      TRY(state_.kill_container(container_, Deadline::after(kKillPatience))); // one that runs is not forgotten
+      return monitor->forget(container_->id, Deadline::after(kShortWork));
+    });
     const Deadline killed_at = Deadline::after(state_.options.create_timeout);
     auto init = monitor->create(monitor_request(), Deadline::after(state_.options.create_timeout + kShortWork));
     if (!init && killed_at.passed())
@@ -378,7 +380,8 @@ Result<v1::CreateContainerResponse> Runtime::create_container(const v1::CreateCo
   v1::CreateContainerResponse response;
   if (const auto existing = state_->containers.find_by_key(container_key(sandbox->id, config.metadata()))) {
     // The same request again, after a time-out: the same container. Another config is another container.
-    if (!google::protobuf::util::MessageDifferencer::Equals(existing->config, config))
+    const bool usable = existing->current_phase() != ContainerPhase::unknown;
+    if (!usable || !google::protobuf::util::MessageDifferencer::Equals(existing->config, config))
       return fail(Code::already_exists,
                   "container {} attempt {} of sandbox {} exists as {}: remove it, or ask with the "
                   "next attempt",

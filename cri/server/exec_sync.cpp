@@ -8,8 +8,6 @@ namespace keelson::cri {
 
 namespace {
 
-constexpr std::size_t kMaxOutput = std::size_t{16} << 20; // of each stream, as containerd and CRI-O cut it
-
 Result<std::shared_ptr<Container>> running_container(Runtime::State& state, const std::string& id) {
   TRY_ASSIGN(const auto container, state.containers.find(id));
   if (container->current_phase() == ContainerPhase::running) return container;
@@ -19,11 +17,12 @@ Result<std::shared_ptr<Container>> running_container(Runtime::State& state, cons
 
 // A runtime whose containers are not plain namespaces runs the command itself.
 Result<ExecOutput> exec_by_runtime(const OciRuntime& runtime, const std::string& id,
-                                   const std::vector<std::string>& argv, std::chrono::milliseconds timeout) {
+                                   const std::vector<std::string>& argv, std::chrono::milliseconds timeout,
+                                   std::size_t max_output) {
   SpawnOptions options;
   options.argv = runtime.exec_args(id, argv);
   RunLimits limits;
-  limits.max_output = kMaxOutput;
+  limits.max_output = max_output;
   limits.deadline = timeout.count() > 0 ? Deadline::after(timeout) : Deadline::never();
   auto output = run_command(std::move(options), limits);
   if (!output && output.error().code == Code::deadline_exceeded) return ExecOutput{-1, true, {}, {}};
@@ -40,7 +39,7 @@ Result<v1::ExecSyncResponse> Runtime::exec_sync(const v1::ExecSyncRequest& reque
 }
 
 Result<v1::ExecSyncResponse> Runtime::exec_sync(const std::string& container_id, const std::vector<std::string>& argv,
-                                                std::chrono::milliseconds timeout) {
+                                                std::chrono::milliseconds timeout, std::size_t max_output) {
   if (argv.empty()) return fail(Code::invalid_argument, "cmd is empty");
   TRY_ASSIGN(const auto container, running_container(*state_, container_id));
   TRY_ASSIGN(const OciRuntime* runtime, state_->handler(container->handler));
@@ -50,9 +49,14 @@ Result<v1::ExecSyncResponse> Runtime::exec_sync(const std::string& container_id,
     const auto monitor = sandbox->current_monitor();
     if (monitor == nullptr) return fail(Code::unavailable, "the monitor of sandbox {} is gone", sandbox->id);
     TRY_ASSIGN(const monitor::ExecRequest request, state_->exec_request(*container, argv, timeout));
-    TRY_ASSIGN(output, monitor->exec_sync(request, kMaxOutput));
+    auto done = monitor->exec_sync(request, max_output);
+    if (!done && done.error().code == Code::not_found) { // the program; not_found would mean the container
+      done.error().code = Code::failed_precondition;
+    }
+    if (!done) return Fail(std::move(done).error());
+    output = std::move(*done);
   } else {
-    TRY_ASSIGN(output, exec_by_runtime(*runtime, container->id, argv, timeout));
+    TRY_ASSIGN(output, exec_by_runtime(*runtime, container->id, argv, timeout, max_output));
   }
   if (output.timed_out)
     return fail(Code::deadline_exceeded, "command {} in container {} timed out after {} s and was killed",

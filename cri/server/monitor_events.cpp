@@ -22,10 +22,10 @@ ContainerExit describe_exit(const monitor::ExitRecord& record, const Container& 
     exit.message = container.start_error;
     return exit;
   }
-  // The kernel's counter rose and the process died of SIGKILL that we did not send: the OOM killer's. A shell that
-  // passes on the 137 of its child counts as well, as kubelet's users expect.
-  const bool killed = record.signal == kSigkill || record.exit_code == 128 + kSigkill;
-  if (record.oom_killed || (record.oom_kills > 0 && killed && !container.kill_requested))
+  // The monitor saw the kernel's counter rise as the process died of SIGKILL; or a shell passed on the 137 of its
+  // child, which kubelet's users expect to be told as well.
+  const bool passed_on = record.oom_kills > 0 && record.signal == 0 && record.exit_code == 128 + kSigkill;
+  if ((record.oom_killed || passed_on) && !container.kill_requested)
     exit.reason = "OOMKilled";
   else
     exit.reason = record.exit_code == 0 ? "Completed" : "Error";
@@ -36,11 +36,15 @@ ContainerExit describe_exit(const monitor::ExitRecord& record, const Container& 
 
 MonitorClient::Events Runtime::State::monitor_events(const std::string& sandbox_id) {
   MonitorClient::Events callbacks;
-  callbacks.container_exited = [this](const monitor::ContainerExited& event) {
-    container_exited(event.id, event.record);
+  callbacks.container_exited = [this, end = ended](const monitor::ContainerExited& event) {
+    if (!*end) container_exited(event.id, event.record);
   };
-  callbacks.infra_exited = [this, sandbox_id] { workers.post([this, sandbox_id] { infra_exited(sandbox_id); }); };
-  callbacks.monitor_died = [this, sandbox_id] { workers.post([this, sandbox_id] { monitor_died(sandbox_id); }); };
+  callbacks.infra_exited = [this, end = ended, sandbox_id] {
+    if (!*end) workers.post([this, sandbox_id] { infra_exited(sandbox_id); });
+  };
+  callbacks.monitor_died = [this, end = ended, sandbox_id] {
+    if (!*end) workers.post([this, sandbox_id] { monitor_died(sandbox_id); });
+  };
   return callbacks;
 }
 
@@ -77,6 +81,23 @@ void Runtime::State::infra_exited(const std::string& sandbox_id) {
     log::error("sandbox {} ({}): {}", sandbox_id, sandbox->name(), stopped.error().message);
 }
 
+bool Runtime::State::reconnect_monitor(Sandbox& sandbox) {
+  if (!open_process(sandbox.current_monitor()->process())) return false;
+  auto client = MonitorClient::connect(paths.sandbox(sandbox.id), services.loop, monitor_events(sandbox.id),
+                                       Deadline::after(kShortWork));
+  if (!client) return false;
+  const auto listed = client->list(Deadline::after(kShortWork));
+  if (!listed) return false;
+  log::warning("sandbox {} ({}): the connection to its monitor was lost and made again", sandbox.id, sandbox.name());
+  {
+    const std::lock_guard lock(sandbox.mutex);
+    sandbox.monitor = std::make_shared<MonitorClient>(std::move(*client));
+  }
+  for (const monitor::ContainerState& known : listed->containers)
+    if (known.exit) container_exited(known.id, *known.exit);
+  return true;
+}
+
 // A pod's monitor died: its containers have lost their parent and their logs. They are ended, so that whoever owns the
 // pod makes them anew; nothing else on the node is touched.
 void Runtime::State::monitor_died(const std::string& sandbox_id) {
@@ -85,6 +106,7 @@ void Runtime::State::monitor_died(const std::string& sandbox_id) {
   const auto lock = locks.lock(sandbox_id);
   const std::shared_ptr<Sandbox>& sandbox = *found;
   if (sandbox->current_phase() != SandboxPhase::ready || sandbox->current_monitor() == nullptr) return;
+  if (reconnect_monitor(*sandbox)) return; // only the connection ended: the monitor closes one that does not read
   log::error("sandbox {} ({}): its monitor died; the pod's containers are ended", sandbox_id, sandbox->name());
   {
     const std::lock_guard guard(sandbox->mutex);

@@ -25,13 +25,15 @@ class Recovery {
   Result<> run() {
     TRY(load_sandboxes());
     TRY(load_containers());
-    for (const auto& sandbox : state_.sandboxes.list()) reconnect(*sandbox);
+    reconnect_all();
     TRY(end_stray_processes());
     for (const Broken& container : half_made_containers_) undo_container(container);
     for (const auto& sandbox : half_made_sandboxes_) undo_sandbox(sandbox);
     for (const auto& sandbox : state_.sandboxes.list()) settle(sandbox);
     remove_strays();
-    TRY_CONTEXT(reconcile_network(), "pod network");
+    // What a plug-in cannot clean up now, perhaps because it needs a pod of this node, is tried again at the next
+    // start.
+    if (const auto done = reconcile_network(); !done) log::error("pod network: {}", done.error().message);
     report();
     return {};
   }
@@ -73,7 +75,7 @@ class Recovery {
   }
 
   Result<std::shared_ptr<Sandbox>> load_sandbox(const std::string& id) const {
-    TRY_ASSIGN(const std::string record, read_file(state_.paths.sandbox(id) + "/record", std::size_t{8} << 20));
+    TRY_ASSIGN(const std::string record, read_file(state_.paths.sandbox(id) + "/record", kMaxRecord));
     TRY_ASSIGN(auto sandbox, parse_sandbox_record(record));
     if (sandbox->id != id) return fail(Code::data_loss, "its record is of {}", printable(sandbox->id));
     return sandbox;
@@ -99,10 +101,25 @@ class Recovery {
   }
 
   Result<std::shared_ptr<Container>> load_container(const std::string& id) const {
-    TRY_ASSIGN(const std::string record, read_file(state_.paths.container(id) + "/record", std::size_t{8} << 20));
+    TRY_ASSIGN(const std::string record, read_file(state_.paths.container(id) + "/record", kMaxRecord));
     TRY_ASSIGN(auto container, parse_container_record(record));
     if (container->id != id) return fail(Code::data_loss, "its record is of {}", printable(container->id));
     return container;
+  }
+
+  // Side by side: monitors that hang cost the start their time once, not once for each.
+  void reconnect_all() {
+    WorkerPool pool("adopt", 32);
+    for (const auto& sandbox : state_.sandboxes.list()) pool.post([this, sandbox] { reconnect(*sandbox); });
+  }
+
+  // It lives, but not for us, as one that waits for a dead disk: its pod is left alone until somebody stops it.
+  void leave_alone(Sandbox& sandbox) {
+    const auto process = state_.monitor_process(sandbox.id);
+    const std::lock_guard guard(mutex_);
+    if (process) kept_processes_.insert(process->pid);
+    const std::lock_guard lock(sandbox.mutex);
+    sandbox.phase = SandboxPhase::unknown;
   }
 
   void reconnect(Sandbox& sandbox) {
@@ -112,13 +129,16 @@ class Recovery {
     if (!client) {
       log::error("sandbox {} ({}): its monitor does not answer: {}", sandbox.id, sandbox.name(),
                  client.error().message);
+      if (client.error().code != Code::unavailable) leave_alone(sandbox);
       return;
     }
     auto listed = client->list(Deadline::after(kShortWork));
     if (!listed) {
       log::error("sandbox {} ({}): its monitor does not list: {}", sandbox.id, sandbox.name(), listed.error().message);
+      if (listed.error().code != Code::unavailable) leave_alone(sandbox);
       return;
     }
+    const std::lock_guard guard(mutex_);
     kept_processes_.insert(client->process().pid);
     if (sandbox.shared_pid() && listed->infra_pid == 0) without_infra_.insert(sandbox.id);
     if (listed->infra_pid != 0) kept_processes_.insert(static_cast<pid_t>(listed->infra_pid));
@@ -146,7 +166,10 @@ class Recovery {
         if (process) static_cast<void>(send_signal(process->get(), SIGKILL));
         await_end(process ? process->get() : -1);
       }
-      if (deadline.passed()) return fail(Code::deadline_exceeded, "processes of an earlier daemon do not end");
+      if (!deadline.passed()) continue;
+      log::error("{} processes of an earlier daemon do not end; they are in cgroup {}", pids.size(),
+                 state_.monitor_cgroup());
+      return {};
     }
   }
 
@@ -186,6 +209,7 @@ class Recovery {
         log::error("sandbox {}: {}", sandbox->id, stopped.error().message);
       return;
     }
+    if (sandbox->current_phase() == SandboxPhase::unknown) return;
     for (const auto& container : state_.containers_of(sandbox->id)) settle(*container);
     if (without_infra_.contains(sandbox->id)) state_.infra_exited(sandbox->id);
   }
@@ -263,9 +287,12 @@ class Recovery {
               containers, undone_);
   }
 
+  static constexpr std::size_t kMaxRecord = 128U << 20; // JSON of a request of 16 MiB
+
   Runtime::State& state_;
   std::vector<std::shared_ptr<Sandbox>> half_made_sandboxes_;
   std::vector<Broken> half_made_containers_;
+  std::mutex mutex_;                           // guards what follows while monitors are asked
   std::set<pid_t> kept_processes_{::getpid()}; // on v1 a thread of ours is in the monitors' group: MonitorLauncher
   std::set<std::string> without_infra_;        // sandboxes whose shared PID namespace has ended
   std::set<std::string> monitored_;            // containers that a living monitor knows

@@ -64,6 +64,13 @@ Result<netns::PortMapping> port_mapping(const v1::PortMapping& from) {
   return to;
 }
 
+Result<> mount_tmpfs(const std::string& path, const std::string& options) {
+  TRY(make_dir_at(AT_FDCWD, path, 0700));
+  if (::mount("keelson", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options.c_str()) != 0)
+    return fail_errno(errno, "mount a tmpfs on {}", path);
+  return {};
+}
+
 // The steps that make a sandbox, in order. Each adds its undo; run() commits when all are done.
 class SandboxLaunch {
  public:
@@ -192,12 +199,7 @@ class SandboxLaunch {
 
   Result<> make_shm() {
     if (sandbox_->host_ipc()) return {};
-    const std::string path = state_.paths.shm(sandbox_->id);
-    TRY(make_dir_at(AT_FDCWD, path, 0700));
-    const std::string options = fmt::format("mode=1777,size={}", state_.options.shm_size);
-    if (::mount("shm", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options.c_str()) != 0)
-      return fail_errno(errno, "mount a tmpfs on {}", path);
-    return {};
+    return mount_tmpfs(state_.paths.shm(sandbox_->id), fmt::format("mode=1777,size={}", state_.options.shm_size));
   }
 
   Result<> start_monitor() {
@@ -205,6 +207,10 @@ class SandboxLaunch {
     options.binary_fd = state_.monitor_binary->fd();
     options.dir = state_.paths.sandbox(sandbox_->id);
     options.spawn = [this](const SpawnOptions& monitor) { return state_.launcher->spawn(monitor); };
+    rollback_.add("stop the monitor", [this]() -> Result<> {
+      state_.stop_monitor(*sandbox_);
+      return {};
+    });
     TRY_ASSIGN(MonitorClient client,
                MonitorClient::start(options, state_.services.loop, state_.monitor_events(sandbox_->id),
                                     Deadline::after(kShortWork)));
@@ -212,10 +218,6 @@ class SandboxLaunch {
       const std::lock_guard lock(sandbox_->mutex);
       sandbox_->monitor = std::make_shared<MonitorClient>(std::move(client));
     }
-    rollback_.add("stop the monitor", [this]() -> Result<> {
-      state_.stop_monitor(*sandbox_);
-      return {};
-    });
     return {};
   }
 
@@ -254,8 +256,10 @@ class SandboxLaunch {
     return {};
   }
 
+  // On a file system of their own: what a container writes into its /etc/hosts must not fill the node's /run.
   Result<> write_files() {
-    const std::string dir = state_.paths.sandbox(sandbox_->id);
+    const std::string dir = state_.paths.etc(sandbox_->id);
+    TRY(mount_tmpfs(dir, "mode=755,size=512k,nr_inodes=16"));
     TRY(write_file_atomic(dir + "/resolv.conf", resolv_conf_, 0644));
     TRY_ASSIGN(const std::string hostname, hostname_text(hostname_));
     TRY(write_file_atomic(dir + "/hostname", hostname, 0644));

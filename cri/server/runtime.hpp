@@ -78,9 +78,11 @@ class Runtime {
   Result<v1::ReopenContainerLogResponse> reopen_container_log(const v1::ReopenContainerLogRequest& request);
 
   Result<v1::ExecSyncResponse> exec_sync(const v1::ExecSyncRequest& request);
-  // The same with a time-out finer than the seconds of CRI; zero: none. A time-out is deadline_exceeded.
+  // The same with a time-out finer than the seconds of CRI; zero: none. A time-out is deadline_exceeded. Of each stream
+  // no more than max_output bytes are kept.
   Result<v1::ExecSyncResponse> exec_sync(const std::string& container_id, const std::vector<std::string>& argv,
-                                         std::chrono::milliseconds timeout);
+                                         std::chrono::milliseconds timeout,
+                                         std::size_t max_output = std::size_t{16} << 20);
 
   Result<v1::ContainerStatsResponse> container_stats(const v1::ContainerStatsRequest& request);
   Result<v1::ListContainerStatsResponse> list_container_stats(const v1::ListContainerStatsRequest& request);

@@ -5,6 +5,8 @@
 #include "cgroups/group.hpp"
 #include "netns/pinned_namespaces.hpp"
 
+#include <future>
+
 namespace keelson::cri {
 
 namespace {
@@ -34,6 +36,13 @@ Runtime::State::State(RuntimeOptions o, RuntimeServices s)
     , paths{options.root, options.state}
     , node(detect_node_facts(services.hierarchy.mode() == cgroups::Mode::v2))
     , seccomp_store(options.seccomp_profile_root) {}
+
+Runtime::State::~State() {
+  *ended = true;
+  std::promise<void> passed; // a callback that began before is through then
+  services.loop.post([&passed] { passed.set_value(); });
+  passed.get_future().wait();
+}
 
 Result<const OciRuntime*> Runtime::State::handler(const std::string& name) const {
   const auto found = handlers.find(name.empty() ? default_handler : name);

@@ -15,6 +15,7 @@
 #include "cri/server/sandbox.hpp"
 #include "cri/server/state_paths.hpp"
 
+#include <atomic>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -31,6 +32,9 @@ inline constexpr std::chrono::seconds kKillPatience{30};
 
 struct Runtime::State {
   State(RuntimeOptions o, RuntimeServices s);
+  ~State(); // waits for callbacks on the loop, which find nothing to do from then on
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
 
   RuntimeOptions options;
   RuntimeServices services;
@@ -53,7 +57,7 @@ struct Runtime::State {
 
   std::mutex cpu_samples_mutex; // guards cpu_samples
   struct CpuSample {
-    WallTime at{};
+    SteadyTime at{};
     std::uint64_t usage_nanos = 0;
     std::uint64_t rate_nano_cores = 0;
   };
@@ -61,6 +65,8 @@ struct Runtime::State {
 
   std::mutex process_specs_mutex;                                                    // guards process_specs
   std::unordered_map<std::string, std::shared_ptr<const ProcessSpec>> process_specs; // by container id
+
+  std::shared_ptr<std::atomic<bool>> ended = std::make_shared<std::atomic<bool>>(false);
 
   // Declared last: it is destroyed first, which finishes the work that uses all of the above.
   WorkerPool workers{"runtime", 8};
@@ -80,6 +86,7 @@ struct Runtime::State {
   void container_exited(const std::string& id, const monitor::ExitRecord& record);
   void infra_exited(const std::string& sandbox_id);
   void monitor_died(const std::string& sandbox_id);
+  bool reconnect_monitor(Sandbox& sandbox); // false: it is dead, or does not answer
 
   // messages.cpp
   v1::PodSandboxStatus sandbox_status(const Sandbox& sandbox) const;
@@ -104,6 +111,7 @@ struct Runtime::State {
   Result<> destroy_sandbox(const std::shared_ptr<Sandbox>& sandbox);
   Result<> release_sandbox(const Sandbox& sandbox); // network, namespaces, mounts
   void stop_monitor(const Sandbox& sandbox);
+  Result<ProcessId> monitor_process(const std::string& sandbox_id) const; // by its pid file
 
   // recovery.cpp
   Result<> recover();
@@ -117,7 +125,7 @@ struct Runtime::State {
   Result<v1::ContainerStats> container_stats(const Container& container);
   Result<v1::PodSandboxStats> sandbox_stats(const Sandbox& sandbox);
   void forget_cpu(const std::string& cgroup_path);
-  std::uint64_t cpu_rate(const std::string& cgroup_path, std::uint64_t usage_nanos, WallTime now);
+  std::uint64_t cpu_rate(const std::string& cgroup_path, std::uint64_t usage_nanos, SteadyTime now);
 };
 
 } // namespace keelson::cri

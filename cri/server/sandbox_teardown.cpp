@@ -2,6 +2,7 @@
 // destroyed (nothing is left). As with containers, each function finishes what an earlier call left undone.
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "cgroups/group.hpp"
 #include "cri/server/runtime_state.hpp"
 #include "netns/pinned_namespaces.hpp"
@@ -24,12 +25,25 @@ Result<> unmount(const std::string& path) {
 
 } // namespace
 
+// One that does not answer is killed: nothing runs below it any more.
 void Runtime::State::stop_monitor(const Sandbox& sandbox) {
-  const auto client = sandbox.current_monitor();
-  if (client == nullptr) return;
-  const auto done = client->shutdown(Deadline::after(kShortWork));
-  if (!done && done.error().code != Code::unavailable)
-    log::warning("sandbox {} ({}): its monitor stays: {}", sandbox.id, sandbox.name(), done.error().message);
+  if (const auto client = sandbox.current_monitor()) {
+    const auto done = client->shutdown(Deadline::after(kShortWork));
+    if (done || done.error().code == Code::unavailable) return;
+    log::warning("sandbox {} ({}): its monitor is killed: {}", sandbox.id, sandbox.name(), done.error().message);
+  }
+  const auto id = monitor_process(sandbox.id);
+  const auto process = id ? open_process(*id) : Result<UniqueFd>(Fail(id.error()));
+  if (process) static_cast<void>(send_signal(process->get(), SIGKILL));
+}
+
+Result<ProcessId> Runtime::State::monitor_process(const std::string& sandbox_id) const {
+  TRY_ASSIGN(const std::string text, read_file(paths.sandbox(sandbox_id) + "/monitor.pid", 256));
+  const auto words = split_words(text);
+  if (words.size() != 2) return fail(Code::data_loss, "{}/monitor.pid is damaged", paths.sandbox(sandbox_id));
+  TRY_ASSIGN(const pid_t pid, parse_int<pid_t>(words[0]));
+  TRY_ASSIGN(const std::uint64_t start_time, parse_int<std::uint64_t>(words[1]));
+  return ProcessId{pid, start_time};
 }
 
 Result<> Runtime::State::release_sandbox(const Sandbox& sandbox) {
@@ -44,6 +58,7 @@ Result<> Runtime::State::release_sandbox(const Sandbox& sandbox) {
   }
   TRY(unmount(paths.namespaces(sandbox.id) + "/pid"));
   TRY(netns::unpin_namespaces(paths.namespaces(sandbox.id)));
+  TRY(unmount(paths.etc(sandbox.id)));
   return unmount(paths.shm(sandbox.id));
 }
 

@@ -4,7 +4,8 @@
 //   <state>/sandboxes/<id>/record          what was asked, what came of it (JSON, written atomically)
 //   <state>/sandboxes/<id>/cgroup          path of the pod's cgroup, if it is ours to remove
 //   <state>/sandboxes/<id>/ns/{net,ipc,uts,pid}   pinned namespaces
-//   <state>/sandboxes/<id>/{hosts,hostname,resolv.conf}, shm/ (a tmpfs)
+//   <state>/sandboxes/<id>/etc/{hosts,hostname,resolv.conf}   on a small tmpfs: containers can write to them
+//   <state>/sandboxes/<id>/shm/    a tmpfs, the pod's /dev/shm
 //   <state>/sandboxes/<id>/monitor.{sock,pid}
 //   <state>/containers/<id>/record
 //   <state>/containers/<id>/config.json    the OCI spec
@@ -27,6 +28,7 @@ struct StatePaths {
   std::string sandbox(const std::string& id) const { return sandboxes() + "/" + id; }
   std::string owned_cgroup(const std::string& id) const { return sandbox(id) + "/cgroup"; }
   std::string namespaces(const std::string& id) const { return sandbox(id) + "/ns"; }
+  std::string etc(const std::string& id) const { return sandbox(id) + "/etc"; }
   std::string shm(const std::string& id) const { return sandbox(id) + "/shm"; }
 
   std::string containers() const { return state + "/containers"; }

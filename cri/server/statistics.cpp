@@ -62,11 +62,11 @@ Result<cgroups::Statistics> read_statistics(const cgroups::Hierarchy& hierarchy,
 
 } // namespace
 
-std::uint64_t Runtime::State::cpu_rate(const std::string& cgroup_path, std::uint64_t usage_nanos, WallTime now) {
+std::uint64_t Runtime::State::cpu_rate(const std::string& cgroup_path, std::uint64_t usage_nanos, SteadyTime now) {
   const std::lock_guard lock(cpu_samples_mutex);
   CpuSample& last = cpu_samples[cgroup_path];
   const auto elapsed = now - last.at;
-  if (last.at == WallTime{} || usage_nanos < last.usage_nanos) {
+  if (last.at == SteadyTime{} || usage_nanos < last.usage_nanos) {
     last = {now, usage_nanos, 0};
   } else if (elapsed >= kShortestSample) {
     const double seconds = std::chrono::duration<double>(elapsed).count();
@@ -104,7 +104,8 @@ Result<v1::ContainerStats> Runtime::State::container_stats(const Container& cont
     const auto used = static_cast<std::uint64_t>(statistics->cpu->usage.count());
     stats.mutable_cpu()->set_timestamp(now);
     stats.mutable_cpu()->mutable_usage_core_nano_seconds()->set_value(used);
-    stats.mutable_cpu()->mutable_usage_nano_cores()->set_value(cpu_rate(container.cgroup_path, used, wall));
+    stats.mutable_cpu()->mutable_usage_nano_cores()->set_value(
+        cpu_rate(container.cgroup_path, used, services.clock.now()));
     add_pressure(statistics->cpu->pressure, *stats.mutable_cpu());
   }
   if (statistics->memory) {
@@ -136,7 +137,8 @@ Result<v1::PodSandboxStats> Runtime::State::sandbox_stats(const Sandbox& sandbox
       const auto used = static_cast<std::uint64_t>(statistics->cpu->usage.count());
       linux_stats.mutable_cpu()->set_timestamp(now);
       linux_stats.mutable_cpu()->mutable_usage_core_nano_seconds()->set_value(used);
-      linux_stats.mutable_cpu()->mutable_usage_nano_cores()->set_value(cpu_rate(sandbox.cgroup_parent, used, wall));
+      linux_stats.mutable_cpu()->mutable_usage_nano_cores()->set_value(
+          cpu_rate(sandbox.cgroup_parent, used, services.clock.now()));
       add_pressure(statistics->cpu->pressure, *linux_stats.mutable_cpu());
     }
     if (statistics->memory) fill_memory(*statistics->memory, now, *linux_stats.mutable_memory());

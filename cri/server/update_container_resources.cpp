@@ -33,6 +33,16 @@ Result<cgroups::Knobs> knobs_of(const v1::LinuxContainerResources& wanted, const
   return knobs;
 }
 
+// The file is opened before the process is known to live: it is that process' file, whoever has the pid later.
+Result<> set_oom_score_adj(const ProcessId& process, std::int64_t value) {
+  TRY_ASSIGN(const UniqueFd file, open_at(AT_FDCWD, fmt::format("/proc/{}/oom_score_adj", process.pid), O_WRONLY));
+  TRY_ASSIGN(const UniqueFd alive, open_process(process));
+  const std::string text = std::to_string(value);
+  if (::write(file.get(), text.data(), text.size()) < 0)
+    return fail_errno(errno, "set the oom_score_adj of process {} to {}", process.pid, value);
+  return {};
+}
+
 void merge(const v1::LinuxContainerResources& wanted, v1::LinuxContainerResources& into) {
   // Scalars that are set, and lists and maps as wholes.
   if (wanted.hugepage_limits_size() > 0) into.clear_hugepage_limits();
@@ -61,8 +71,7 @@ Runtime::update_container_resources(const v1::UpdateContainerResourcesRequest& r
   TRY_ASSIGN(const auto group, cgroups::Group::open(state_->services.hierarchy, container->cgroup_path));
   TRY_CONTEXT(group.apply(knobs), "update container {}", container->config.metadata().name());
   if (request.linux().oom_score_adj() != 0 && request.linux().oom_score_adj() != now.oom_score_adj())
-    TRY(write_kernel_file(fmt::format("/proc/{}/oom_score_adj", init.pid),
-                          fmt::format("{}", request.linux().oom_score_adj())));
+    TRY(set_oom_score_adj(init, request.linux().oom_score_adj()));
   {
     const std::lock_guard guard(container->mutex);
     merge(request.linux(), container->resources);

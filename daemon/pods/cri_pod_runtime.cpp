@@ -174,7 +174,8 @@ class CriPodRuntime final : public PodRuntime {
 
   Result<ExecAnswer> exec(const std::string& id, const std::vector<std::string>& argv,
                           std::chrono::milliseconds timeout) override {
-    TRY_ASSIGN(const auto response, runtime_.exec_sync(id, argv, timeout));
+    constexpr std::size_t kShown = std::size_t{16} << 10; // of what a probe or a hook prints
+    TRY_ASSIGN(const auto response, runtime_.exec_sync(id, argv, timeout, kShown));
     return ExecAnswer{response.exit_code(), response.stdout() + response.stderr()};
   }
 

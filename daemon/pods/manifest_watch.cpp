@@ -58,6 +58,7 @@ struct ManifestWatch::State : std::enable_shared_from_this<State> {
   ManifestSet set;
   std::set<std::string> unreadable; // already reported
   bool missing = false;
+  bool begun = false; // the directory was read at least once
 
   Result<> open() {
     inotify = UniqueFd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
@@ -136,11 +137,12 @@ struct ManifestWatch::State : std::enable_shared_from_this<State> {
     const bool watched = ensure_watched();
     const auto names = list_dir(dir);
     if (!watched || !names) {
-      if (!missing) log::error("the manifest directory {} is gone: its pods run on; make it again", dir);
+      if (!missing && begun) log::error("the manifest directory {} is gone: its pods run on; make it again", dir);
       missing = true;
       return;
     }
     missing = false;
+    begun = true;
     read_files(*names);
     std::vector<ManifestProblem> conflicts;
     std::vector<Manifest> pods = set.pods(conflicts);
@@ -196,6 +198,8 @@ Result<std::unique_ptr<ManifestWatch>> ManifestWatch::start(std::string dir, std
   std::unique_ptr<ManifestWatch> watch(new ManifestWatch(state));
   TRY_CONTEXT(state->open(), "manifest directory");
   state->scan();
+  // Without a first look nobody knows which pods are wanted.
+  if (!state->begun) return fail(Code::unavailable, "manifest directory {}: it cannot be read", state->dir);
   return watch;
 }
 

@@ -155,7 +155,8 @@ std::chrono::seconds PodWorker::begin_stop(const Action& action) {
   memory_[action.container].busy = true;
   if (!terminating_since_) return grace;
   if (action.grace) return grace;
-  const auto used = std::chrono::floor<std::chrono::seconds>(context_.clock.wall_now() - *terminating_since_);
+  const auto used = std::max(std::chrono::floor<std::chrono::seconds>(context_.clock.wall_now() - *terminating_since_),
+                             std::chrono::seconds(0)); // the clock may have been set back
   return std::max(grace - used, std::min(grace, kLeastGrace));
 }
 

@@ -231,18 +231,18 @@ Result<> PodAgent::State::open() {
       context.loop, *context.exec_probes, context.prober,
       [this](const std::string& id, const health::ProbeReport& outcome) { on_probe(id, outcome); });
   if (context.tiers != nullptr) TRY(context.tiers->ensure_tiers());
-  TRY_ASSIGN(const std::vector<PodRecord> records, context.runtime.list(context.options.node_name));
-  bool adopted = false;
+  TRY_ASSIGN(std::vector<PodRecord> records, context.runtime.list(context.options.node_name));
   ManifestWatch::Listener listener;
   listener.on_problem = [this](const ManifestProblem& problem) { report(problem); };
   // The first call comes from ManifestWatch::start().
-  listener.on_pods = [this, &records, adopted](std::vector<Manifest> pods) mutable {
+  listener.on_pods = [this, records = std::move(records), adopted = false](std::vector<Manifest> pods) mutable {
     {
       const std::lock_guard lock(mutex);
       desired = std::move(pods);
     }
     if (!adopted) adopt(records);
     adopted = true;
+    records.clear();
     reconcile();
   };
   context.runtime.listen([this](const std::string& uid) { wake(uid); });

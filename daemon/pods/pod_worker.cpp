@@ -70,11 +70,22 @@ void PodWorker::run() {
       }
       again_ = false;
     }
-    const bool more = sync();
+    const bool more = sync_or_retry();
     const std::lock_guard lock(mutex_);
     if (more || again_) continue;
     scheduled_ = false;
     return;
+  }
+}
+
+// Nothing that goes wrong here may leave the pod without anybody who looks after it.
+bool PodWorker::sync_or_retry() {
+  try {
+    return sync();
+  } catch (const std::exception& error) {
+    log::error("pod {}: {}", full_name(pod_), error.what());
+    retry_later(Error{Code::internal, 0, error.what()});
+    return false;
   }
 }
 

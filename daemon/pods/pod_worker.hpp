@@ -40,6 +40,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   };
 
   void run();
+  bool sync_or_retry();
   bool sync(); // whether to look again at once
   void set_timer(std::optional<WallTime> at);
   void retry_later(const Error& error);

@@ -125,6 +125,21 @@ TEST_F(File, ErrorsNameThePathAndTheValue) {
   EXPECT_THAT(written.error().message, HasSubstr("nonsense"));
 }
 
+TEST_F(File, TreesOfAnyDepthAreRemoved) {
+  const std::string name(255, 'd');
+  ASSERT_TRUE(make_dirs(dir_ / "deep", 0700));
+  auto at = open_dir(dir_ / "deep");
+  for (int level = 0; level < 5000; ++level) {
+    ASSERT_TRUE(at) << at.error().message;
+    ASSERT_TRUE(make_dir_at(at->get(), name, 0700));
+    at = open_dir_at(at->get(), name);
+  }
+  at = open_dir(dir_.path());
+  const auto removed = remove_tree(dir_ / "deep");
+  EXPECT_TRUE(removed) << removed.error().message;
+  EXPECT_FALSE(exists(dir_ / "deep"));
+}
+
 TEST_F(File, LocksExcludeAndEndWithTheirHolder) {
   const auto others_view = [this] { // how another process fares
     const pid_t child = ::fork();

@@ -14,6 +14,7 @@ using testing::HasSubstr;
 
 constexpr int kInvalidArgument = 3;
 constexpr int kDeadlineExceeded = 4;
+constexpr int kNotFound = 5;
 constexpr int kFailedPrecondition = 9;
 
 class ExecSync : public NodeTest {
@@ -42,6 +43,7 @@ TEST_F(ExecSync, GivesOutputErrorsAndExitCode) {
 TEST_F(ExecSync, ACommandThatIsNotThereIsAnErrorOrCode127) {
   const auto result = use().exec(container_, {"/bin/absent"});
   EXPECT_TRUE(result.code != 0 || result.exit_code == 127) << result.exit_code;
+  EXPECT_NE(result.code, kNotFound); // which would be the container
   EXPECT_THAT(result.message + result.err, HasSubstr("absent"));
 }
 

@@ -137,7 +137,7 @@ TEST_F(Faults, TheSocketsGroupMustExist) {
 TEST_F(Faults, ASecondDaemonOnTheSameStateIsRefused) {
   start_node();
   if (HasFatalFailure()) return;
-  Node second({.state = own_->state()});
+  Node second({.root = own_->root(), .state = own_->state()});
   ASSERT_TRUE(second.launch());
   const auto end = second.wait_end();
   ASSERT_TRUE(end) << end.error().message;
@@ -207,6 +207,61 @@ TEST_F(Faults, AMonitorThatDiesWhileTheDaemonIsAwayIsFound) {
   ASSERT_TRUE(own_->start());
   EXPECT_EQ(text(user_->ok("PodSandboxStatus", {{"pod_sandbox_id", hurt}}), "/status/state"), "SANDBOX_NOTREADY");
   EXPECT_EQ(number(user_->status(victim), "/exit_code"), 255);
+}
+
+TEST_F(Faults, AMonitorThatHangsKeepsNoDaemonFromStarting) {
+  start_node();
+  if (HasFatalFailure()) return;
+  const std::string hung = user_->run_pod("hung");
+  const std::string id = user_->run(hung, "c", "sleep 1000");
+  const std::string other = user_->run(user_->run_pod("other"), "c", "sleep 1000");
+  const pid_t init = user_->pid_of(id);
+  const auto monitor = static_cast<pid_t>(number(user_->pod_info(hung), "/monitorPid"));
+  ASSERT_EQ(::kill(monitor, SIGSTOP), 0);
+  ASSERT_TRUE(own_->kill9());
+  const auto started = own_->start();
+  ASSERT_TRUE(started) << started.error().message;
+  EXPECT_EQ(text(user_->ok("PodSandboxStatus", {{"pod_sandbox_id", hung}}), "/status/state"), "SANDBOX_NOTREADY");
+  EXPECT_EQ(::kill(init, 0), 0); // it runs until its owner decides
+  EXPECT_EQ(user_->exec(other, {"echo", "alive"}).out, "alive\n");
+  user_->ok("StopPodSandbox", {{"pod_sandbox_id", hung}});
+  EXPECT_EQ(number(user_->wait_exited(id), "/exit_code"), 255);
+  EXPECT_TRUE(eventually([&] { return ::kill(init, 0) != 0 && ::kill(monitor, 0) != 0; }));
+}
+
+TEST_F(Faults, PodsOfAHandlerThatIsGoneCanBeRemoved) {
+  start_node({.yaml = "{runtime: {handlers: [{name: runc}, {name: second, path: runc}]}}"});
+  if (HasFatalFailure()) return;
+  auto config = pod_config("orphan");
+  config["log_directory"] = user_->log_directory();
+  const auto made = own_->call("RunPodSandbox", {{"config", config}, {"runtime_handler", "second"}});
+  ASSERT_TRUE(made.ok()) << made.message;
+  const std::string pod = text(made.json, "/pod_sandbox_id");
+  const json::object create{
+      {"pod_sandbox_id", pod}, {"config", container_config("c", "sleep 1000")}, {"sandbox_config", config}};
+  const std::string id = text(user_->ok("CreateContainer", create), "/container_id");
+  user_->start(id);
+  own_->options().yaml = "{runtime: {handlers: [{name: runc}]}}";
+  ASSERT_TRUE(own_->restart());
+  EXPECT_EQ(text(user_->status(id), "/state"), "CONTAINER_RUNNING");
+  user_->ok("StopPodSandbox", {{"pod_sandbox_id", pod}});
+  user_->ok("RemovePodSandbox", {{"pod_sandbox_id", pod}});
+}
+
+TEST_F(Faults, ASecondDaemonOnTheSameRootIsRefused) {
+  start_node();
+  if (HasFatalFailure()) return;
+  EXPECT_THAT(refusal({.root = own_->root()}), HasSubstr("root directory " + own_->root()));
+}
+
+TEST_F(Faults, AContainerCannotFillTheNodesStateDirectory) {
+  start_node();
+  if (HasFatalFailure()) return;
+  const std::string id = user_->run(user_->run_pod("flood"), "c", "sleep 1000");
+  for (const char* file : {"hosts", "hostname", "resolv.conf"}) {
+    const auto written = user_->exec_shell(id, fmt::format("dd if=/dev/zero of=/etc/{} bs=64k count=100", file));
+    EXPECT_THAT(written.err, HasSubstr("No space left")) << file;
+  }
 }
 
 TEST_F(Faults, ARuntimeThatHangsIsEndedInTime) {

@@ -20,7 +20,7 @@ using Names = std::set<std::string>;
 struct Lists {
   Names sandboxes;
   Names ready;
-  Names pod_cgroups; // "pod<uid>"
+  Names pod_cgroups; // "pod<id>"
   Names host_ports;  // of ready ones
   Names containers;
   Names alive; // created or running
@@ -33,7 +33,7 @@ Lists ask(Node& node) {
   if (!pods.ok() || !containers.ok()) return lists;
   for (const auto& pod : pods.json.at("items").as_array()) {
     lists.sandboxes.insert(text(pod, "/id"));
-    lists.pod_cgroups.insert("pod" + text(pod, "/metadata/uid"));
+    lists.pod_cgroups.insert("pod" + text(pod, "/id"));
     if (text(pod, "/state") != "SANDBOX_READY") continue;
     lists.ready.insert(text(pod, "/id"));
     const std::string port = text(pod, "/labels/host-port");
@@ -85,7 +85,7 @@ class Comparison {
   void mounts() {
     Names wanted = {node_.state() + "/sandboxes", node_.state() + "/containers"};
     for (const std::string& id : lists_.ready)
-      for (const char* place : {"/ns/net", "/ns/ipc", "/ns/uts", "/shm"})
+      for (const char* place : {"/ns/net", "/ns/ipc", "/ns/uts", "/shm", "/etc"})
         wanted.insert(node_.state() + "/sandboxes/" + id + place);
     for (const std::string& id : lists_.alive) wanted.insert(node_.state() + "/containers/" + id + "/rootfs");
     Names present;

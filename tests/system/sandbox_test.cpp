@@ -280,7 +280,8 @@ TEST_F(Sandboxes, LiveBelowTheCgroupThatTheyAreGiven) {
   EXPECT_THAT(content(fmt::format("/proc/{}/cgroup", use().pid_of(container))), HasSubstr(":" + parent + "/"));
   node().remove_all();
   EXPECT_TRUE(exists(cgroup_dir("memory", parent))); // its maker's to remove
-  shell("for d in /sys/fs/cgroup /sys/fs/cgroup/*; do rmdir $d" + parent + " $d/" + node().cgroup_parent() + "/burstable; done");
+  shell("for d in /sys/fs/cgroup /sys/fs/cgroup/*; do rmdir $d" + parent + " $d/" + node().cgroup_parent() +
+        "/burstable; done");
 }
 
 } // namespace

@@ -3,7 +3,6 @@
 #include "base/file.hpp"
 #include "cri/images/layer_unpack.hpp"
 #include "cri/images/sha256.hpp"
-#include "cri/images/tree_removal.hpp"
 #include "cri/images/tree_walk.hpp"
 #include "tests/support/requirements.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -194,7 +193,7 @@ TEST_F(LayerUnpackTest, LinksCannotMakeItDeep) {
   ASSERT_FALSE(unpacked);
   EXPECT_EQ(Code::invalid_argument, unpacked.error().code);
   const auto out = open_dir(dir / "out");
-  EXPECT_TRUE(remove_deep_tree(out->get(), "layer"));
+  EXPECT_TRUE(remove_tree_at(out->get(), "layer"));
   ASSERT_TRUE(make_dirs(dir / "out/layer", 0755));
 }
 
@@ -238,7 +237,7 @@ TEST_F(LayerUnpackTest, DamagedArchivesFailAndHarmNothing) {
     if (i % 5 == 0) bytes.resize(random() % bytes.size());
     failed += unpack_bytes(bytes) ? 0 : 1;
     const auto out = open_dir(dir / "out");
-    ASSERT_TRUE(remove_deep_tree(out->get(), "layer"));
+    ASSERT_TRUE(remove_tree_at(out->get(), "layer"));
     ASSERT_TRUE(make_dirs(dir / "out/layer", 0755));
   }
   EXPECT_GT(failed, 20);
@@ -282,7 +281,7 @@ TEST(TreeRemovalTest, RemovesWhatIsDeeperThanAPathCanSay) {
   ASSERT_TRUE(usage);
   EXPECT_EQ(9999U, usage->inodes);
   const auto root = open_dir(dir.path());
-  const auto removed = remove_deep_tree(root->get(), "d");
+  const auto removed = remove_tree_at(root->get(), "d");
   EXPECT_TRUE(removed) << removed.error().message;
   EXPECT_TRUE(list_dir(dir.path())->empty());
 }
@@ -294,10 +293,10 @@ TEST(TreeRemovalTest, StopsAtAMount) {
   ASSERT_EQ(0, ::mount("tmpfs", (dir / "t/m").c_str(), "tmpfs", 0, "size=64k"));
   ASSERT_TRUE(write_file_atomic(dir / "t/m/precious", "x"));
   const auto root = open_dir(dir.path());
-  EXPECT_EQ(Code::failed_precondition, remove_deep_tree(root->get(), "t").error().code);
+  EXPECT_EQ(Code::failed_precondition, remove_tree_at(root->get(), "t").error().code);
   EXPECT_TRUE(exists(dir / "t/m/precious"));
   ASSERT_EQ(0, ::umount((dir / "t/m").c_str()));
-  EXPECT_TRUE(remove_deep_tree(root->get(), "t"));
+  EXPECT_TRUE(remove_tree_at(root->get(), "t"));
 }
 
 } // namespace
