@@ -71,6 +71,7 @@ NodeFacts detect_node_facts(bool cgroup_v2) {
   facts.swap_accounting = has_swap_accounting(cgroup_v2);
   facts.hugetlb = has_hugetlb(cgroup_v2);
   facts.seccomp = exists("/proc/sys/kernel/seccomp/actions_avail");
+  facts.selinux = exists("/sys/fs/selinux/enforce");
   const auto apparmor = read_file("/sys/module/apparmor/parameters/enabled");
   facts.apparmor = apparmor && trim(*apparmor) == "Y";
   const std::string status = read_file("/proc/self/status").value_or("");

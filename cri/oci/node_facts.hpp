@@ -14,10 +14,10 @@ struct NodeFacts {
   bool swap_accounting = true; // memory.memsw or memory.swap.max exist
   bool hugetlb = true;         // the controller is there
   bool seccomp = true;
+  bool selinux = false; // on, enforcing or not
   bool apparmor = false;
-  std::string default_apparmor_profile; // empty: runtime/default sets no profile
-  bool cap_sys_resource = true;         // else: no lower oom_score_adj than min_oom_score_adj, no higher hard rlimits
-  int min_oom_score_adj = -1000;        // the least value that may be written
+  bool cap_sys_resource = true;  // else: no lower oom_score_adj than min_oom_score_adj, no higher hard rlimits
+  int min_oom_score_adj = -1000; // the least value that may be written
   std::uint64_t bounding = ~std::uint64_t{0}; // capabilities that can be given at all
   KernelVersion kernel;
 

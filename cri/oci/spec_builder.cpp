@@ -106,8 +106,7 @@ Result<std::string> named_apparmor_profile(const SpecInput& input, const std::st
 
 Result<std::string> build_apparmor(const SpecInput& input) {
   const auto& context = security(input);
-  const std::string by_default =
-      input.node.apparmor && !context.privileged() ? input.node.default_apparmor_profile : "";
+  const std::string by_default; // no profile of our own yet
   if (context.has_apparmor()) {
     switch (context.apparmor().profile_type()) {
     case SecurityProfile::RuntimeDefault:
@@ -125,6 +124,21 @@ Result<std::string> build_apparmor(const SpecInput& input) {
   if (old.empty() || old == "runtime/default") return by_default;
   if (old == "unconfined") return std::string();
   return named_apparmor_profile(input, old);
+}
+
+// Labels mean nothing where SELinux is off, as with other runtimes. Where it is on, a container without the label that
+// it asks for would be confined less, or more, than somebody relies on.
+Result<> check_selinux(const SpecInput& input) {
+  if (!input.node.selinux) return {};
+  const auto& wanted = security(input).selinux_options();
+  const auto& mounts = input.container.mounts();
+  const bool labelled =
+      !wanted.user().empty() || !wanted.role().empty() || !wanted.type().empty() || !wanted.level().empty();
+  const bool relabelled =
+      std::any_of(mounts.begin(), mounts.end(), [](const auto& mount) { return mount.selinux_relabel(); });
+  if (!labelled && !relabelled) return {};
+  return fail(Code::unimplemented, "SELinux is on, and this version applies no labels: leave out {}",
+              labelled ? "seLinuxOptions" : "the relabelling of mounts");
 }
 
 Result<std::optional<SeccompFilter>> build_seccomp(const SpecInput& input, const CapabilitySets& capabilities,
@@ -153,6 +167,7 @@ Result<ProcessSpec> build_process(const SpecInput& input, std::vector<std::strin
   TRY_ASSIGN(process.capabilities, build_capabilities(input, warnings));
   TRY_ASSIGN(process.rlimits, build_rlimits(input, warnings));
   process.no_new_privs = security(input).no_new_privs();
+  TRY(check_selinux(input));
   TRY_ASSIGN(process.apparmor_profile, build_apparmor(input));
   TRY_ASSIGN(process.oom_score_adj, build_oom_score_adj(input, warnings));
   TRY_ASSIGN(process.seccomp, build_seccomp(input, process.capabilities, warnings));

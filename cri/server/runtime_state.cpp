@@ -102,6 +102,10 @@ Result<> Runtime::State::open_stores() {
   TRY_ASSIGN(rootfs, RootfsStore::open(rootfs_options, *images));
   TRY_ASSIGN(monitor_binary, MonitorBinary::load(options.monitor_path));
   TRY_ASSIGN(launcher, MonitorLauncher::open(services.hierarchy, monitor_cgroup()));
+  if (node.apparmor)
+    log::warning(
+        "AppArmor is on, and this version brings no default profile: pods are confined by seccomp, capabilities "
+        "and namespaces, and by AppArmor only where they name a Localhost profile");
   for (const RuntimeHandlerOptions& wanted : options.handlers) {
     auto probed = OciRuntime::probe(wanted, paths.runtime_root(wanted.name));
     const bool is_default = &wanted == &options.handlers.front();

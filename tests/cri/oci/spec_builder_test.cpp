@@ -236,6 +236,15 @@ TEST_F(BuildSpec, RlimitsOfUnknownNameAreRefused) {
   EXPECT_NE(refusal(Code::invalid_argument), "");
 }
 
+TEST_F(BuildSpec, SelinuxLabelsAreRefusedOnlyWhereTheyWouldMeanSomething) {
+  security().mutable_selinux_options()->set_type("container_t");
+  EXPECT_TRUE(build());
+  node.selinux = true;
+  EXPECT_THAT(refusal(Code::unimplemented), HasSubstr("seLinuxOptions"));
+  security().clear_selinux_options();
+  EXPECT_TRUE(build());
+}
+
 TEST_F(BuildSpec, AppArmorIsPassedWhereTheNodeHasIt) {
   security().mutable_apparmor()->set_profile_type(runtime::v1::SecurityProfile::RuntimeDefault);
   EXPECT_FALSE(config().at("process").as_object().contains("apparmorProfile"));
