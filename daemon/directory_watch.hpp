@@ -1,4 +1,4 @@
-// Tells when something in a directory has changed (inotify(7)).
+// Tells when something in a directory has changed (inotify(7)), also when it is removed and made again.
 #pragma once
 
 #include "base/error.hpp"
@@ -21,13 +21,17 @@ class DirectoryWatch {
   ~DirectoryWatch();
 
  private:
-  DirectoryWatch(Loop& loop, UniqueFd inotify, std::function<void()> on_change);
+  DirectoryWatch(std::string path, Loop& loop, UniqueFd inotify, std::function<void()> on_change);
+  Result<> watch_directory();
   void drain();
+  void watch_again();
 
+  std::string path_;
   Loop& loop_;
   UniqueFd inotify_;
   std::function<void()> on_change_;
   Loop::Id watch_ = 0;
+  Loop::Id timer_ = 0; // until a directory that went away is there again
 };
 
 } // namespace keelson::daemon

@@ -6,6 +6,7 @@
 #include "cgroups/driver.hpp"
 #include "cgroups/group.hpp"
 #include "cgroups/hierarchy.hpp"
+#include "cgroups/hugetlb_values.hpp"
 #include "config.h"
 #include "cri/grpc/server.hpp"
 #include "cri/server/runtime.hpp"
@@ -126,8 +127,7 @@ qos::Node node_capacity() {
     const std::size_t dash = name.find('-');
     const auto kib = parse_int<std::int64_t>(std::string_view(name).substr(dash + 1, name.size() - dash - 3));
     if (!kib) continue;
-    const std::int64_t mib = *kib / 1024;
-    node.huge_page_sizes.push_back(mib >= 1024 ? fmt::format("{}GB", mib / 1024) : fmt::format("{}MB", mib));
+    if (const auto size = cgroups::huge_page_name(Bytes{*kib * 1024})) node.huge_page_sizes.push_back(*size);
   }
   return node;
 }

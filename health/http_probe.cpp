@@ -2,6 +2,8 @@
 
 #include "base/text.hpp"
 
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/read_until.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/stream.hpp>
@@ -27,6 +29,33 @@ constexpr unsigned kMaxRedirects = 10;    // requests in all, as Go counts
 constexpr unsigned kMaxInformational = 5; // responses 1xx before the real one
 constexpr std::uint32_t kMaxHeader = 64 << 10;
 constexpr std::size_t kMaxBuffer = 128 << 10;
+
+// A match condition of async_read_until: after the empty line, or at once if this is no HTTP. Searches each byte once.
+class EndOfHead {
+ public:
+  using result_type = void; // asio knows a match condition by this name
+
+  template <class Position>
+  std::pair<Position, bool> operator()(Position begin, Position end) {
+    constexpr std::string_view kVersion = "HTTP/";
+    if (!is_http_) {
+      if (end - begin < static_cast<std::ptrdiff_t>(kVersion.size())) return {begin, false};
+      is_http_ = std::equal(kVersion.begin(), kVersion.end(), begin);
+      if (!is_http_) return {end, true};
+    }
+    for (Position at = begin; at != end; ++at) {
+      if (*at != '\n') continue;
+      Position next = at + 1;
+      if (next != end && *next == '\r') ++next;
+      if (next == end) return {at, false};
+      if (*next == '\n') return {next + 1, true};
+    }
+    return {end, false};
+  }
+
+ private:
+  bool is_http_ = false;
+};
 
 class HttpProbe final : public SocketProbe {
  public:
@@ -54,6 +83,8 @@ class HttpProbe final : public SocketProbe {
 
   void handshake();
   void write();
+  void read_head();
+  void head_read(const ErrorCode& error, std::size_t size);
   void read_header();
   void header_read(const ErrorCode& error);
   void read_body();
@@ -78,6 +109,7 @@ class HttpProbe final : public SocketProbe {
   // shared: an operation of the last connection may still be on its way when the next one begins
   std::shared_ptr<TlsStream> tls_;
   std::string request_text_;
+  std::string head_; // of an answer, while it comes
   boost::beast::flat_buffer buffer_{kMaxBuffer};
   std::optional<Parser> parser_;
   std::array<char, kMaxProbeOutput> body_{};
@@ -125,10 +157,40 @@ void HttpProbe::write() {
                         if (error && error != asio::error::broken_pipe && error != asio::error::connection_reset) {
                           probe->fail_with(error);
                         } else {
-                          probe->read_header();
+                          probe->read_head();
                         }
                       });
   });
+}
+
+void HttpProbe::read_head() {
+  head_.assign(static_cast<const char*>(buffer_.data().data()), buffer_.size()); // came behind a 1xx response
+  buffer_.consume(buffer_.size());
+  with_stream([this](auto& stream) {
+    asio::async_read_until(stream, asio::dynamic_buffer(head_, kMaxHeader), EndOfHead(),
+                           [probe = self(), keep = tls_](const ErrorCode& error, std::size_t size) {
+                             if (!probe->finished()) probe->head_read(error, size);
+                           });
+  });
+}
+
+void HttpProbe::head_read(const ErrorCode& error, std::size_t size) {
+  const bool is_http = head_.starts_with("HTTP/");
+  if (error == asio::error::not_found) {
+    finish(Verdict::failure, connect_message(fmt::format("the header is longer than {} bytes", kMaxHeader)));
+  } else if (!head_.empty() && !is_http) {
+    finish(Verdict::failure,
+           connect_message(fmt::format("malformed HTTP response: \"{}\"", printable(head_.substr(0, 64)))));
+  } else if (error == asio::error::eof || error == asio::ssl::error::stream_truncated) {
+    finish(Verdict::failure, connect_message(head_.empty() ? "EOF" : "unexpected EOF"));
+  } else if (error) {
+    fail_with(error);
+  } else {
+    head_.replace(0, size, strict_head(std::string_view(head_).substr(0, size)));
+    buffer_.commit(asio::buffer_copy(buffer_.prepare(head_.size()), asio::buffer(head_)));
+    head_.clear();
+    read_header();
+  }
 }
 
 void HttpProbe::read_header() {
@@ -158,7 +220,7 @@ void HttpProbe::header_read(const ErrorCode& error) {
       finish(Verdict::failure, connect_message("too many 1xx informational responses"));
       return;
     }
-    read_header();
+    read_head();
     return;
   }
   if (is_redirect(status) && follow_redirect()) return;
@@ -198,7 +260,7 @@ void HttpProbe::body_read(const ErrorCode& error) {
 
 void HttpProbe::judge() {
   auto outcome = judge_http_status(parser_->get().result_int(), {body_.data(), body_size_});
-  finish(outcome.verdict, std::move(outcome.message));
+  finish(outcome.verdict, std::move(outcome.message), true);
 }
 
 bool HttpProbe::follow_redirect() {

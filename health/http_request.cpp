@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 namespace keelson::health {
 
@@ -222,6 +223,27 @@ Redirect resolve_redirect(const HttpRequest& from, std::string_view location) {
   const std::string_view reference = rest.substr(authority_text.size());
   next.target = encode_target(reference.empty() ? "/" : reference);
   return redirect;
+}
+
+std::string strict_head(std::string_view head) {
+  std::vector<std::string_view> lines;
+  bool is_chunked = false;
+  for (std::string_view line : split(head, '\n')) {
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty()) break;
+    lines.push_back(line);
+    const std::string lower = to_lower(line);
+    is_chunked = is_chunked || (lower.starts_with("transfer-encoding:") && lower.find("chunked") != std::string::npos);
+  }
+  std::string strict;
+  for (const std::string_view line : lines) {
+    if (is_chunked && to_lower(line).starts_with("content-length:")) continue;
+    strict += line;
+    // "HTTP/1.1 200": an empty reason still has a space before it.
+    if (strict.size() == line.size() && std::count(line.begin(), line.end(), ' ') == 1) strict += ' ';
+    strict += "\r\n";
+  }
+  return strict + "\r\n";
 }
 
 } // namespace keelson::health

@@ -51,4 +51,9 @@ struct Redirect {
 // Location resolved against the request. The same host on another port or scheme is the same host.
 Redirect resolve_redirect(const HttpRequest& from, std::string_view location);
 
+// The head of an answer, up to and with its empty line, in the form that a strict parser takes, from what Go's client
+// takes too: lines that end in LF alone, a status without a reason, a length beside chunked coding (which is then
+// dropped).
+std::string strict_head(std::string_view head);
+
 } // namespace keelson::health

@@ -26,7 +26,8 @@ enum class Verdict { success, warning, failure, error };
 
 struct ProbeOutcome {
   Verdict verdict = Verdict::error;
-  std::string message; // untrusted: it carries the output of the container
+  std::string message;   // untrusted: it carries the output of the container
+  bool answered = false; // an HTTP answer came, whatever it said
 };
 
 // What the recording of one outcome led to.

@@ -129,10 +129,10 @@ std::string SocketProbe::dial_text() const {
   return "dial tcp " + dialled_;
 }
 
-void SocketProbe::finish(Verdict verdict, std::string message) {
+void SocketProbe::finish(Verdict verdict, std::string message, bool answered) {
   if (finished_) return;
   end();
-  context_.call->finish({verdict, std::move(message)});
+  context_.call->finish({verdict, std::move(message), answered});
   context_.on_end();
 }
 

@@ -43,7 +43,7 @@ class SocketProbe : public std::enable_shared_from_this<SocketProbe> {
   virtual std::string connect_message(std::string_view error) const { return std::string(error); }
   virtual void close_stream(); // before the socket is closed or used anew
 
-  void finish(Verdict verdict, std::string message);
+  void finish(Verdict verdict, std::string message, bool answered = false);
   bool finished() const { return finished_; }
   std::string dial_text() const; // "dial tcp 10.0.0.1:80"
 

@@ -163,12 +163,13 @@ Result<> BridgeNetwork::State::set_up_bridge() {
     return fail(Code::already_exists, "there is an interface of that name that is no bridge: choose another name");
   bridge_index = bridge->index;
   if (bridge->mtu != mtu) TRY(set_link_mtu(socket, bridge_index, mtu));
+  // Both families, whatever the ranges are: router advertisements of a pod must not reach the node (CVE-2020-10749).
+  for (const Family family : {Family::ipv4, Family::ipv6}) TRY(prepare_bridge_settings(config.bridge, family));
   for (const IpPrefix& range : config.ranges) TRY(set_up_family(*bridge, range));
   return set_link_up(socket, bridge_index);
 }
 
 Result<> BridgeNetwork::State::set_up_family(const Link& bridge, const IpPrefix& range) {
-  TRY(prepare_bridge_settings(config.bridge, range.family()));
   TRY(add_address(socket, bridge.index, range.first_host(), range.length()));
   return enable_forwarding(range.family());
 }

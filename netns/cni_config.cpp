@@ -91,6 +91,20 @@ json::object bandwidth(const std::map<std::string, std::string>& annotations) {
   return limits;
 }
 
+// The pod's interface is the one of its name in the sandbox. Some plug-ins leave the sandbox out, where there is no
+// other.
+bool is_pod_interface(const json::object& entry, const json::array& interfaces, std::string_view name) {
+  const auto named = [&](const json::object& other) { return json::get_string(other, "name").value_or("") == name; };
+  const auto placed = [](const json::object& other) {
+    return !json::get_string(other, "sandbox").value_or("").empty();
+  };
+  if (!named(entry)) return false;
+  return placed(entry) || std::none_of(interfaces.begin(), interfaces.end(), [&](const json::value& value) {
+           const json::object* other = value.if_object();
+           return other != nullptr && named(*other) && placed(*other);
+         });
+}
+
 // Whether an entry of "ips" is of the pod's interface: its index names it, or there is no index.
 Result<bool> is_of_interface(const json::object& ip, const json::array* interfaces, std::string_view name) {
   const auto index = json::get_int(ip, "interface");
@@ -98,8 +112,7 @@ Result<bool> is_of_interface(const json::object& ip, const json::array* interfac
   if (*index < 0 || static_cast<std::size_t>(*index) >= interfaces->size())
     return fail(Code::invalid_argument, "an address names interface {} of {}", *index, interfaces->size());
   const json::object* interface = (*interfaces)[static_cast<std::size_t>(*index)].if_object();
-  return interface != nullptr && json::get_string(*interface, "name").value_or("") == name &&
-         !json::get_string(*interface, "sandbox").value_or("").empty();
+  return interface != nullptr && is_pod_interface(*interface, *interfaces, name);
 }
 
 Result<> add_address(PodAddresses& addresses, const json::object& ip) {
@@ -244,8 +257,7 @@ Result<PodAddresses> parse_cni_result(const json::value& result, std::string_vie
   if (interfaces == nullptr) return addresses;
   for (const json::value& value : *interfaces) {
     const json::object* entry = value.if_object();
-    if (entry == nullptr || json::get_string(*entry, "name").value_or("") != interface) continue;
-    if (json::get_string(*entry, "sandbox").value_or("").empty()) continue;
+    if (entry == nullptr || !is_pod_interface(*entry, *interfaces, interface)) continue;
     addresses.mac = json::get_string(*entry, "mac").value_or("");
   }
   return addresses;

@@ -27,6 +27,11 @@ Result<> keep_router_advertisements() {
   return {};
 }
 
+// False with the kernel's ipv6.disable=1.
+bool has_ipv6() {
+  return exists("/proc/sys/net/ipv6");
+}
+
 } // namespace
 
 Result<> enable_forwarding(Family family) {
@@ -44,7 +49,10 @@ Result<> prepare_bridge_settings(const std::string& bridge, Family family) {
     TRY(set(conf(family, bridge, "send_redirects"), "0"));
     return set(conf(family, bridge, "forwarding"), "1");
   }
+  if (!has_ipv6()) return {};
   TRY(set(conf(family, bridge, "accept_dad"), "0"));
+  TRY(set(conf(family, bridge, "autoconf"), "0"));
+  TRY(set(conf(family, bridge, "accept_redirects"), "0"));
   return set(conf(family, bridge, "accept_ra"), "0");
 }
 
@@ -58,7 +66,9 @@ Result<> prepare_pod_settings(const std::string& interface, Family family) {
     TRY(set(conf(family, "all", "accept_redirects"), "0"));
     return set(conf(family, interface, "accept_redirects"), "0");
   }
+  if (!has_ipv6()) return {};
   TRY(set(conf(family, interface, "accept_dad"), "0"));
+  TRY(set(conf(family, interface, "autoconf"), "0"));
   TRY(set(conf(family, interface, "accept_redirects"), "0"));
   return set(conf(family, interface, "accept_ra"), "0");
 }

@@ -12,10 +12,8 @@ namespace {
 Result<> configure_here(const PodInterface& interface) {
   TRY_ASSIGN(RouteSocket socket, RouteSocket::open());
   TRY_ASSIGN(const Link link, find_link(socket, interface.name));
-  for (const IpAddress& ip : interface.ips) {
-    TRY(prepare_pod_settings(interface.name, ip.family()));
-    TRY(add_address(socket, link.index, ip, ip.bits()));
-  }
+  for (const Family family : {Family::ipv4, Family::ipv6}) TRY(prepare_pod_settings(interface.name, family));
+  for (const IpAddress& ip : interface.ips) TRY(add_address(socket, link.index, ip, ip.bits()));
   TRY(set_link_up(socket, link.index));
   for (const IpAddress& gateway : interface.gateways) TRY(add_default_route(socket, link.index, gateway));
   return {};

@@ -76,7 +76,10 @@ void take_body(Transfer& transfer, CURL* handle, std::string_view data) {
   const bool to_sink =
       transfer.request.sink != nullptr && (transfer.answer.status == 200 || transfer.answer.status == 206);
   if (!to_sink) {
-    if (transfer.answer.body.size() + data.size() > transfer.request.max_body)
+    const std::size_t room = transfer.request.max_body - transfer.answer.body.size();
+    const bool is_content = transfer.answer.status == 200 || transfer.answer.status == 206;
+    if (!is_content) data = data.substr(0, room); // of a long error page the beginning is enough
+    if (data.size() > room)
       return fail_transfer(
           transfer, fail(Code::resource_exhausted, "the answer is longer than {} bytes", transfer.request.max_body));
     transfer.answer.body += data;

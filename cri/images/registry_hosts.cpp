@@ -205,10 +205,7 @@ Result<TlsOptions> certificate_files(const std::string& directory) {
 std::optional<std::string> find_directory(const std::string& config_dir, const std::string& registry) {
   std::vector<std::string> names = {registry};
   const auto host = host_of(registry);
-  if (host.size() < registry.size()) {
-    names.push_back(std::string(host) + "_" + registry.substr(host.size() + 1) + "_");
-    names.emplace_back(host);
-  }
+  if (host.size() < registry.size()) names.push_back(std::string(host) + "_" + registry.substr(host.size() + 1) + "_");
   names.emplace_back("_default");
   for (const auto& name : names)
     if (exists(config_dir + "/" + name)) return config_dir + "/" + name;

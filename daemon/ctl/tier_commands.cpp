@@ -3,6 +3,7 @@
 #include "api/quantity.hpp"
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "cgroups/hugetlb_values.hpp"
 #include "daemon/ctl/commands.hpp"
 #include "daemon/ctl/explain_view.hpp"
 #include "daemon/ctl/fields.hpp"
@@ -47,10 +48,9 @@ std::vector<std::string> huge_page_sizes() {
   std::vector<std::string> sizes;
   for (const std::string& name : list_dir("/sys/kernel/mm/hugepages").value_or(std::vector<std::string>())) {
     if (!name.starts_with("hugepages-") || !name.ends_with("kB")) continue;
-    const auto kilobytes = parse_int<std::uint64_t>(std::string_view(name).substr(10, name.size() - 12));
+    const auto kilobytes = parse_int<std::int64_t>(std::string_view(name).substr(10, name.size() - 12));
     if (!kilobytes) continue;
-    const bool whole_gigabytes = *kilobytes % (1U << 20) == 0;
-    sizes.push_back(whole_gigabytes ? fmt::format("{}GB", *kilobytes >> 20) : fmt::format("{}MB", *kilobytes >> 10));
+    if (auto size = cgroups::huge_page_name(Bytes{*kilobytes * 1024})) sizes.push_back(std::move(*size));
   }
   return sizes;
 }

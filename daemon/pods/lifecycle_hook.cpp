@@ -28,7 +28,7 @@ Result<> PodWorker::run_hook(const api::Container& container, const api::Lifecyc
   if (hook.http_get) {
     TRY_ASSIGN(health::HttpAction action, http_action(container, *hook.http_get, address));
     const auto outcome = context_.prober.run(action, timeout);
-    if (outcome.verdict == health::Verdict::success || outcome.verdict == health::Verdict::warning) return {};
+    if (outcome.answered) return {}; // as in kubelet, a hook's answer is not judged
     return fail(Code::unknown, "{}", printable(outcome.message, 1024));
   }
   if (hook.sleep) {

@@ -72,6 +72,19 @@ TEST(HttpProber, JudgesTheStatus) {
       "late");
 }
 
+TEST(HttpProber, TakesWhatGosClientTakes) {
+  Prober prober;
+  EXPECT_EQ(probe_script(prober, answer("HTTP/1.1 200 OK\n\nbare")).message, "bare"); // printf ... | nc -l
+  EXPECT_EQ(probe_script(prober, answer("HTTP/1.1 200\r\n\r\nno reason")).message, "no reason");
+  EXPECT_EQ(probe_script(prober, answer("HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                        "3\r\nabc\r\n0\r\n\r\n"))
+                .message,
+            "abc");
+  const auto no_http = probe_script(prober, answer("SSH-2.0-OpenSSH_9.2\r\n"));
+  EXPECT_EQ(no_http.verdict, Verdict::failure);
+  EXPECT_NE(no_http.message.find("malformed HTTP response"), std::string::npos) << no_http.message;
+}
+
 TEST(HttpProber, RefusedConnectionIsAFailureWithTheAddress) {
   Prober prober;
   const auto port = closed_port();
@@ -141,7 +154,9 @@ TEST(HttpProber, HttpsTakesAnyCertificate) {
     action.host = "localhost"; // with a server name in the handshake
     EXPECT_EQ(prober.run(action, kPatience).verdict, Verdict::success);
     action.tls = false;
-    EXPECT_EQ(prober.run(action, kPatience).verdict, Verdict::failure) << "plain HTTP to a TLS port";
+    outcome = prober.run(action, kPatience);
+    EXPECT_EQ(outcome.verdict, Verdict::failure) << "plain HTTP to a TLS port";
+    EXPECT_EQ(outcome.message.find("deadline"), std::string::npos) << outcome.message;
   }
   HttpAction plain_port = get(0);
   const LoopbackServer server(answer(ok("")));

@@ -56,6 +56,20 @@ TEST_F(BridgeNetworkTest, PodsReachEachOtherUntranslated) {
   EXPECT_TRUE(network->status().ready);
 }
 
+// CVE-2020-10749: a pod must not be able to advertise itself as the node's IPv6 router, with IPv4 ranges only as well.
+TEST_F(BridgeNetworkTest, RouterAdvertisementsAreIgnoredWhateverTheRanges) {
+  BridgeConfig ipv4_only = config();
+  std::erase_if(ipv4_only.ranges, [](const IpPrefix& range) { return range.family() == Family::ipv6; });
+  const auto opened = BridgeNetwork::open(ipv4_only);
+  ASSERT_OK(opened);
+  const Pod pod = attach(**opened, "a");
+  for (const char* key : {"accept_ra", "autoconf", "accept_redirects"}) {
+    EXPECT_EQ(shell(fmt::format("cat /proc/sys/net/ipv6/conf/{}/{}", ipv4_only.bridge, key)), "0\n") << key;
+    EXPECT_EQ(shell(fmt::format("nsenter --net={} cat /proc/sys/net/ipv6/conf/eth0/{}", pod.netns_path, key)), "0\n")
+        << key;
+  }
+}
+
 TEST_F(BridgeNetworkTest, TheNodeReachesPodsAndPodsTheNode) {
   const auto network = open_network();
   const Pod a = attach(*network, "a");

@@ -106,6 +106,15 @@ TEST(CniResult, TakesThePodsInterfaceOnly) {
   EXPECT_EQ(addresses->mac, "00:00:00:00:00:02");
 }
 
+TEST(CniResult, TakesAnInterfaceWithoutASandboxWhereThereIsNoOther) {
+  const auto result = json::parse(R"({"cniVersion":"1.0.0","interfaces":[{"name":"eth0","mac":"00:00:00:00:00:02"}],
+    "ips":[{"interface":0,"address":"10.0.0.5/24"}]})");
+  const auto addresses = parse_cni_result(*result, "eth0");
+  ASSERT_TRUE(addresses);
+  ASSERT_EQ(addresses->ips.size(), 1U);
+  EXPECT_EQ(addresses->mac, "00:00:00:00:00:02");
+}
+
 TEST(CniResult, RefusesNonsense) {
   for (const char* text : {"[]", R"({"ips":[1]})", R"({"ips":[{"address":"x"}]})", R"({"ips":[{}]})",
                            R"({"interfaces":[],"ips":[{"interface":4,"address":"10.0.0.5/24"}]})",

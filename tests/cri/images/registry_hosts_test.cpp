@@ -98,7 +98,7 @@ TEST(RegistryHosts, FindsTheDirectoryOfARegistry) {
   put("c.com:5000", "ported");
   EXPECT_EQ("fallback", first("example.com"));
   EXPECT_EQ("plain", first("a.com"));
-  EXPECT_EQ("plain", first("a.com:77"));
+  EXPECT_EQ("fallback", first("a.com:77")); // another port is another registry
   EXPECT_EQ("escaped", first("b.com:5000"));
   EXPECT_EQ("ported", first("c.com:5000"));
   ASSERT_TRUE(write_file_atomic(dir / "a.com/hosts.toml", "server = \n"));
