@@ -55,8 +55,12 @@ Result<UniqueFd> seal_program(int fd, const char* name) {
     if (copied < 0) return fail_errno(errno, "copy the program");
     if (copied == 0) return fail(Code::data_loss, "copy the program: it became shorter");
   }
-  if (::fchmod(memory.get(), 0555) != 0 || ::fcntl(memory.get(), F_ADD_SEALS, kSeals) != 0)
-    return fail_errno(errno, "seal the program");
+  if (::fchmod(memory.get(), 0555) != 0) return fail_errno(errno, "seal the program");
+  // The kernel waits for whoever holds a page just now, such as compaction, for a sixth of a second, and says EBUSY
+  // then.
+  constexpr int kTries = 30;
+  for (int attempt = 1; ::fcntl(memory.get(), F_ADD_SEALS, kSeals) != 0; ++attempt)
+    if (errno != EBUSY || attempt == kTries) return fail_errno(errno, "seal the program");
   return memory;
 }
 
