@@ -435,6 +435,7 @@ TEST(GrpcProber, HostileServersEndWithTheTimeout) {
 }
 
 TEST(Prober, CancelledProbesAreNotReported) {
+  KEELSON_SKIP_GRPC_UNDER_TSAN();
   const auto fds = open_fds();
   const LoopbackServer server([](Connection& c) { c.wait(-1); });
   const GrpcServer grpc;
