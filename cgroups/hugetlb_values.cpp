@@ -1,5 +1,6 @@
 #include "cgroups/hugetlb_values.hpp"
 
+#include "base/file.hpp"
 #include "base/text.hpp"
 
 #include <array>
@@ -36,6 +37,17 @@ Result<Bytes> huge_page_size(std::string_view name) {
     if (count && *count < 1024 && is_power_of_two(*count)) return Bytes{*count * factor};
   }
   return fail(Code::invalid_argument, "\"{}\" is not a huge page size like 2MB", printable(name, 40));
+}
+
+std::vector<std::string> machine_huge_page_sizes() {
+  std::vector<std::string> sizes;
+  for (const std::string& name : list_dir("/sys/kernel/mm/hugepages").value_or(std::vector<std::string>())) {
+    if (!name.starts_with("hugepages-") || !name.ends_with("kB")) continue;
+    const auto kilobytes = parse_int<std::int64_t>(std::string_view(name).substr(10, name.size() - 12));
+    if (!kilobytes) continue;
+    if (auto size = huge_page_name(Bytes{*kilobytes * 1024})) sizes.push_back(std::move(*size));
+  }
+  return sizes;
 }
 
 } // namespace keelson::cgroups

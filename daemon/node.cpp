@@ -121,14 +121,7 @@ qos::Node node_capacity() {
   qos::Node node;
   node.cpu = MilliCpu{::sysconf(_SC_NPROCESSORS_ONLN) * 1000};
   node.memory = Bytes{::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGESIZE)};
-  const auto sizes = list_dir("/sys/kernel/mm/hugepages");
-  if (!sizes) return node;
-  for (const std::string& name : *sizes) { // "hugepages-2048kB"
-    const std::size_t dash = name.find('-');
-    const auto kib = parse_int<std::int64_t>(std::string_view(name).substr(dash + 1, name.size() - dash - 3));
-    if (!kib) continue;
-    if (const auto size = cgroups::huge_page_name(Bytes{*kib * 1024})) node.huge_page_sizes.push_back(*size);
-  }
+  node.huge_page_sizes = cgroups::machine_huge_page_sizes();
   return node;
 }
 

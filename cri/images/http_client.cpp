@@ -73,11 +73,9 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* use
 
 void take_body(Transfer& transfer, CURL* handle, std::string_view data) {
   if (transfer.answer.status == 0) curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &transfer.answer.status);
-  const bool to_sink =
-      transfer.request.sink != nullptr && (transfer.answer.status == 200 || transfer.answer.status == 206);
-  if (!to_sink) {
+  const bool is_content = transfer.answer.status == 200 || transfer.answer.status == 206;
+  if (transfer.request.sink == nullptr || !is_content) {
     const std::size_t room = transfer.request.max_body - transfer.answer.body.size();
-    const bool is_content = transfer.answer.status == 200 || transfer.answer.status == 206;
     if (!is_content) data = data.substr(0, room); // of a long error page the beginning is enough
     if (data.size() > room)
       return fail_transfer(

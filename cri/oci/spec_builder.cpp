@@ -106,11 +106,9 @@ Result<std::string> named_apparmor_profile(const SpecInput& input, const std::st
 
 Result<std::string> build_apparmor(const SpecInput& input) {
   const auto& context = security(input);
-  const std::string by_default; // no profile of our own yet
   if (context.has_apparmor()) {
     switch (context.apparmor().profile_type()) {
-    case SecurityProfile::RuntimeDefault:
-      return by_default;
+    case SecurityProfile::RuntimeDefault: // no profile of our own yet
     case SecurityProfile::Unconfined:
       return std::string();
     case SecurityProfile::Localhost:
@@ -121,8 +119,7 @@ Result<std::string> build_apparmor(const SpecInput& input) {
     }
   }
   const std::string& old = context.apparmor_profile();
-  if (old.empty() || old == "runtime/default") return by_default;
-  if (old == "unconfined") return std::string();
+  if (old.empty() || old == "runtime/default" || old == "unconfined") return std::string();
   return named_apparmor_profile(input, old);
 }
 

@@ -50,10 +50,11 @@ Result<v1::ExecSyncResponse> Runtime::exec_sync(const std::string& container_id,
     if (monitor == nullptr) return fail(Code::unavailable, "the monitor of sandbox {} is gone", sandbox->id);
     TRY_ASSIGN(const monitor::ExecRequest request, state_->exec_request(*container, argv, timeout));
     auto done = monitor->exec_sync(request, max_output);
-    if (!done && done.error().code == Code::not_found) { // the program; not_found would mean the container
-      done.error().code = Code::failed_precondition;
+    if (!done) {
+      Error error = std::move(done).error();
+      if (error.code == Code::not_found) error.code = Code::failed_precondition; // the program; the container is there
+      return Fail(std::move(error));
     }
-    if (!done) return Fail(std::move(done).error());
     output = std::move(*done);
   } else {
     TRY_ASSIGN(output, exec_by_runtime(*runtime, container->id, argv, timeout, max_output));

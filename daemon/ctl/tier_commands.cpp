@@ -43,18 +43,6 @@ TableOptions wide_options() {
   return options;
 }
 
-// "2MB", "1GB": of this machine, from names such as hugepages-2048kB.
-std::vector<std::string> huge_page_sizes() {
-  std::vector<std::string> sizes;
-  for (const std::string& name : list_dir("/sys/kernel/mm/hugepages").value_or(std::vector<std::string>())) {
-    if (!name.starts_with("hugepages-") || !name.ends_with("kB")) continue;
-    const auto kilobytes = parse_int<std::int64_t>(std::string_view(name).substr(10, name.size() - 12));
-    if (!kilobytes) continue;
-    if (auto size = cgroups::huge_page_name(Bytes{*kilobytes * 1024})) sizes.push_back(std::move(*size));
-  }
-  return sizes;
-}
-
 Result<qos::Node> node_of(const ExplainArguments& arguments) {
   qos::Node node;
   const double cpus = arguments.cpus > 0 ? arguments.cpus : static_cast<double>(std::thread::hardware_concurrency());
@@ -68,7 +56,7 @@ Result<qos::Node> node_of(const ExplainArguments& arguments) {
     if (!quantity) return fail(Code::invalid_argument, "--memory {}: use a quantity such as 16Gi", arguments.memory);
     node.memory = Bytes{quantity->value()};
   }
-  node.huge_page_sizes = huge_page_sizes();
+  node.huge_page_sizes = cgroups::machine_huge_page_sizes();
   return node;
 }
 
